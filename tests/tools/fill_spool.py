@@ -74,7 +74,9 @@ def fill(directory: Path, count: int, seed: int, hardware: Hardware) -> float:
     """
     clock = SystemClock()
     options = SpoolOptions(
-        directory, Names("filled", "localhost", __version__), hardware,
+        directory,
+        Names("filled", "localhost", __version__),
+        hardware,
         Limits(CAP_BYTES),
     )
     begun_s = time.monotonic()

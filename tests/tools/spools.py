@@ -1,7 +1,8 @@
-"""A device's disk for tests: a spool directory whose boots, cards, kills and cuts a test decides."""
+"""A device's disk for tests: a spool whose boots, cards, kills and cuts a test decides."""
 
 import functools
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -95,9 +96,7 @@ class Device:
 
     def ledger(self) -> Ledger:
         """Start the shipper's file."""
-        return Ledger(
-            self.directory, prepared=prepare_quickly, random_bytes=self.random.randbytes
-        )
+        return Ledger(self.directory, prepared=prepare_quickly, random_bytes=self.random.randbytes)
 
     def reader(self) -> SpoolReader:
         """The shipper's view."""
@@ -146,3 +145,37 @@ def wait_until(check: Callable[[], Any], steps: int = 1000) -> None:
         if check():
             return
     raise AssertionError("never came true")
+
+
+def forget_clean_stop(device: Device) -> None:
+    """Make a stopped spool look as after a kill."""
+    with sqlite3.connect(device.directory / "spool.db") as connection:
+        connection.execute("UPDATE state SET value = '0' WHERE key = 'clean_stop'")
+    connection.close()
+
+
+def damage(path: Path, pages: range) -> None:
+    """Overwrite pages of the closed file."""
+    with path.open("r+b") as file:
+        for page in pages:
+            file.seek(page * 4096)
+            file.write(b"\xa5" * 4096)
+
+
+def leaf_pages(path: Path) -> list[int]:
+    """Numbers, from 0, of the pages that hold readings, from oldest to newest."""
+    data = path.read_bytes()
+    return [
+        page
+        for page in range(1, len(data) // 4096)
+        if data[page * 4096] == 0x0D and data[page * 4096 : (page + 1) * 4096].count(b"VALID") > 5
+    ]
+
+
+def killed(device: Device, rows: int = 3000) -> tuple[str, str]:
+    """Store rows and stop without a clean stop; returns install and epoch."""
+    with device.start() as store:
+        store.append(samples(0, rows))
+        identity = store.install.install_id, store.epoch
+    forget_clean_stop(device)
+    return identity

@@ -1,0 +1,1 @@
+"""The collector's side of the spool: the only writer of ``spool.db``."""
