@@ -1,0 +1,1 @@
+"""thermal-shipper: carries the spool to Snowflake and acknowledges only what is committed there."""

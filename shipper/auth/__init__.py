@@ -1,0 +1,1 @@
+"""Who we are for the server: keys, tokens, and what of them may be seen (nothing)."""

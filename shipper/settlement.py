@@ -1,0 +1,208 @@
+"""From a status to a stored acknowledgement: only committed rows whose counters fit may be trimmed (rule 14).
+
+Also here: the first counters of a channel whose history is not known (the anchor), and the ranges that hold
+rows which the server refused after it had accepted them (rule 15).
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from common.identity import Lineage, Position
+from common.ship_state import Acknowledgement
+from shipper.dead_letters import DeadLetter
+from shipper.graves import raw_line
+from shipper.ports import World
+from shipper.protocol.channel import Channel
+from shipper.protocol.events import ChannelStatus
+from shipper.protocol.limits import Limits
+from shipper.protocol.payload import Row, RowCorrupt, RowEncoder, Sending
+from shipper.protocol.reconcile import START
+from shipper.protocol.window import Counters
+from shipper.resumption import Resumption, mark_of
+from shipper.walk import rows_between
+
+
+@dataclass(slots=True)
+class _Stable:
+    """Token and counters of the last poll, and since when they are so."""
+
+    seen: tuple[str | None, Counters]
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one acknowledgement told.
+
+    Attributes:
+        clean: whether no row error came with it.
+        batches: batches of this session that it covers; 0: only what was sent before.
+    """
+
+    clean: bool
+    batches: int
+
+
+class Settlement:
+    """One session's settling; made anew at each open.
+
+    Args:
+        world: the outside.
+        limits: waits.
+        resumption: how the session began.
+        channel: its machine.
+    """
+
+    def __init__(
+        self, world: World, limits: Limits, resumption: Resumption, channel: Channel
+    ) -> None:
+        self._world = world
+        self._limits = limits
+        self._resumption = resumption
+        self._channel = channel
+        self._encoder = RowEncoder(None)
+        self._lineage = Lineage()
+        self._stable: _Stable | None = None
+        self._imbalance_since_s: float | None = None
+        self._alarmed = False
+        self.anchored = resumption.anchored
+        self.in_doubt = resumption.in_doubt
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether committed rows wait for their counters."""
+        return self._channel.marks.acknowledged < self._channel.marks.committed
+
+    def reported(self, status: ChannelStatus, now_s: float) -> Outcome | None:
+        """Take a status that the channel has processed.
+
+        Returns:
+            What was settled; ``None``: nothing.
+
+        Raises:
+            SpoolError: a file cannot be read or written; the next status tries again.
+        """
+        counters = Counters(status.rows_inserted, status.rows_error)
+        if not self.anchored:
+            return self._anchor(status, counters, now_s)
+        window = self._channel.window
+        if not window.balanced(counters):
+            self._imbalance(counters, now_s)
+            return None
+        self._imbalance_since_s = None
+        self._alarmed = False
+        if not self.unsettled:
+            return None
+        return self._acknowledge(status, counters, window.base)
+
+    def _acknowledge(self, status: ChannelStatus, counters: Counters, base: Counters) -> Outcome:
+        """Store committed as acknowledged."""
+        channel = self._channel
+        through, after = channel.marks.committed, channel.marks.acknowledged
+        errors = counters.errors - base.errors
+        held: Iterator[DeadLetter] = iter(())
+        if errors > 0:
+            bad = channel.window.bound(status.error_upper_bound)
+            self._tell_rejected(errors, after, bad, status)
+            held = self._held(after, bad, status.last_error)
+        place = mark_of(self._known(through), through)
+        assert place is not None, "nothing was committed, yet it is to be acknowledged"
+        if through >= self.in_doubt:
+            self.in_doubt = START
+        mark = mark_of(self._known(self.in_doubt), self.in_doubt)
+        # Across two incarnations of a channel the acknowledgement comes first: a birth date stored
+        # without it would hold the new counters against the old place at the next open.
+        self._world.ledger.acknowledge(
+            Acknowledgement(status.committed, place.epoch, place.seq),
+            rows_inserted=counters.inserted,
+            rows_error=counters.errors,
+            held=held,
+            in_doubt=mark,
+        )
+        if not self.anchored:
+            self._world.ledger.retarget(
+                self._resumption.target,
+                status.created_on_ms,
+                mark,
+                rows_inserted=counters.inserted,
+                rows_error=counters.errors,
+            )
+            self.anchored = True
+        self._world.observer.committed(channel.window.rows_committed)
+        batches = channel.window.settle(counters)
+        channel.acknowledged()
+        return Outcome(clean=errors <= 0, batches=batches)
+
+    def _anchor(self, status: ChannelStatus, counters: Counters, now_s: float) -> Outcome | None:
+        """Wait until token and counters have stood still, then take them for the base."""
+        seen = (status.committed, counters)
+        if self._stable is None or self._stable.seen != seen:
+            self._stable = _Stable(seen, now_s)
+        if now_s - self._stable.since_s < self._limits.stable_s:
+            return None
+        progress = self._world.ledger.progress()
+        same = (progress.target, progress.created_on_ms) == (
+            self._resumption.target,
+            status.created_on_ms,
+        )
+        # Of another incarnation no error was ever looked at.
+        return self._acknowledge(
+            status, counters, Counters(0, progress.rows_error_base if same else 0)
+        )
+
+    def _held(self, after: Position, through: Position, message: str) -> Iterator[DeadLetter]:
+        """The rows that refused ones can be among, as letters of a bounded size."""
+        now_us = self._world.clock.realtime_ns() // 1000
+        for rows in rows_between(self._world.spool, after, through):
+            offset = self._world.spool.boot_offset_ns(rows[0].origin.boot_id)
+            lines = b"".join(self._kept(row, Sending(offset)) for row in rows)
+            ends = (rows[0].seq, rows[-1].seq)
+            epoch = rows[0].origin.epoch
+            yield DeadLetter("range", epoch, *ends, "rejected", message, lines, now_us)
+
+    def _kept(self, row: Row, sending: Sending) -> bytes:
+        """A row for a person to look at; nothing is buried here, in the middle of a transaction."""
+        try:
+            return self._encoder.encode(row, sending)
+        except RowCorrupt:
+            return raw_line(row)
+
+    def _tell_rejected(
+        self, errors: int, after: Position, through: Position, status: ChannelStatus
+    ) -> None:
+        detail: dict[str, object] = {
+            "rows": errors,
+            "after": list(after),
+            "through": list(through),
+            "message": status.last_error,
+            "upper_bound": status.error_upper_bound,
+        }
+        self._tell("rows_rejected", detail)
+
+    def _imbalance(self, counters: Counters, now_s: float) -> None:
+        """Counters that stay wrong keep the rows and raise an alarm; lagging ones are only waited for."""
+        if self._imbalance_since_s is None:
+            self._imbalance_since_s = now_s
+        if self._alarmed or now_s - self._imbalance_since_s < self._limits.imbalance_s:
+            return
+        self._alarmed = True
+        window = self._channel.window
+        detail: dict[str, object] = {
+            "sent": window.rows_committed,
+            "inserted": counters.inserted - window.base.inserted,
+            "errors": counters.errors - window.base.errors,
+            "token": window.token,
+        }
+        self._tell("imbalance", detail)
+
+    def _tell(self, kind: str, detail: dict[str, object]) -> None:
+        text = json.dumps(detail, separators=(",", ":"))
+        self._world.ledger.add_event(kind, text, self._world.clock.realtime_ns())
+        self._world.observer.alarm(kind, text)
+
+    def _known(self, place: Position) -> Lineage:
+        """The lineage, read again when it does not reach a place."""
+        if not any(epoch.order == place.order for epoch in self._lineage.epochs):
+            self._lineage = self._world.spool.lineage()
+        return self._lineage
