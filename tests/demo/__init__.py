@@ -1,0 +1,1 @@
+"""The demo: both services on emulated chips and an emulated server, killed on the way."""

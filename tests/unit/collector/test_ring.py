@@ -1,0 +1,121 @@
+"""Rows in memory: nothing is lost silently, whatever the disk does."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.assemble import stamped_row
+from collector.gaps import Reason, gap_row
+from collector.ring import CHUNK_ROWS, Ring
+from collector.timekeeping import Stamp
+from common.sample import Kind
+from common.spool.row import NewRow
+from tests.unit.collector.bench import record
+
+_NS = 1_000_000_000
+
+
+def stamp(n: int) -> Stamp:
+    """The n-th second."""
+    return Stamp((1_792_000_000 + n) * _NS, n * _NS, True)
+
+
+def row(n: int) -> NewRow:
+    """A sample of the n-th second."""
+    return stamped_row(stamp(n), Kind.SAMPLE, {})
+
+
+def test_rows_are_stored_in_the_order_they_were_taken() -> None:
+    """A chunk holds the oldest rows, at most so many of one transaction."""
+    ring = Ring()
+    rows = [row(n) for n in range(CHUNK_ROWS + 10)]
+    for n, one in enumerate(rows):
+        ring.add(one, float(n))
+    assert ring.take(stamp(0)) == rows[:CHUNK_ROWS]
+    ring.stored()
+    assert ring.take(stamp(0)) == rows[CHUNK_ROWS:]
+    ring.stored()
+    assert (len(ring), ring.oldest_s) == (0, None)
+
+
+def test_a_chunk_that_was_not_stored_comes_again() -> None:
+    """After a failure the same rows come again, before those taken meanwhile."""
+    ring = Ring()
+    ring.add(row(1), 1.0)
+    assert ring.take(stamp(9)) == [row(1)]
+    ring.add(row(2), 2.0)
+    assert (len(ring), ring.oldest_s) == (2, 1.0)
+    ring.failed()
+    assert ring.take(stamp(9)) == [row(1), row(2)]
+
+
+def test_what_is_given_up_becomes_one_gap_row_before_the_rest() -> None:
+    """A full ring gives up its oldest rows, and says how many and from when to when."""
+    ring = Ring(rows_max=3)
+    for n in range(8):
+        ring.add(row(n), float(n))
+    gap, *rest = ring.take(stamp(20))
+    assert rest == [row(5), row(6), row(7)]
+    detail = record(gap)["detail"]
+    assert (detail["count"], detail["reason"], detail["first_seq"]) == (5, "memory_full", None)
+    assert detail["from"] == "2026-10-14T17:46:40.000000Z"
+    assert detail["to"] == "2026-10-14T17:46:44.000000Z"
+    ring.stored()
+    assert ring.take(stamp(21)) == []
+    assert ring.dropped == 5
+
+
+def test_rows_given_up_while_a_chunk_is_stored_are_told_by_the_next_gap() -> None:
+    """A gap row that was stored is never told again, and what came after it is not forgotten."""
+    ring = Ring(rows_max=2)
+    for n in range(4):
+        ring.add(row(n), float(n))
+    assert record(ring.take(stamp(9))[0])["detail"]["count"] == 2
+    for n in range(4, 9):
+        ring.add(row(n), float(n))
+    ring.stored()
+    assert record(ring.take(stamp(9))[0])["detail"]["count"] == 3
+
+
+def test_a_gap_row_that_is_given_up_counts_what_it_told() -> None:
+    """Losing a gap row of 12 ticks loses 12 ticks, and an event row none."""
+    ring = Ring(rows_max=1)
+    ring.add(gap_row(stamp(0), Reason.MISSED_TICKS, 12, None, None), 0.0)
+    ring.add(stamped_row(stamp(1), Kind.EVENT, {"detail": "{}"}), 1.0)
+    ring.add(gap_row(stamp(2), Reason.KILLED, None, None, None), 2.0)
+    ring.add(row(3), 3.0)
+    assert record(ring.take(stamp(9))[0])["detail"]["count"] == 12
+    assert ring.dropped == 3
+
+
+@given(
+    actions=st.lists(st.sampled_from(["add", "add", "add", "store", "fail"]), max_size=200),
+    rows_max=st.integers(1, 8),
+)
+def test_every_row_is_stored_once_or_told_in_a_gap(actions: list[str], rows_max: int) -> None:
+    """Whatever fails when: rows stored + rows in gaps = rows taken, in order, none twice."""
+    ring = Ring(rows_max)
+    taken, stored, told = 0, [], 0
+
+    def store() -> None:
+        nonlocal told
+        for one in ring.take(stamp(999)):
+            read = record(one)
+            if read["kind"] == "gap":
+                told += read["detail"]["count"]
+            else:
+                stored.append(read["boottime_ns"])
+        ring.stored()
+
+    for action in actions:
+        if action == "add":
+            ring.add(row(taken), float(taken))
+            taken += 1
+        elif action == "store":
+            store()
+        else:
+            ring.take(stamp(999))
+            ring.failed()
+    store()
+    store()
+    assert len(stored) + told == taken
+    assert stored == sorted(set(stored))
