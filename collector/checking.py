@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from collector import startup
 from collector.inspection import alone, ask, inspect
+from common.cli_check import Result
 from common.clock import Clock
 from common.config import load
 from common.errors import LockHeld, ThermalError, Unavailable
@@ -18,37 +18,6 @@ from common.spool.reader import SpoolReader
 _MEGABYTE: Final = 1_000_000
 _VOLATILE: Final = ("tmpfs", "ramfs", "overlay")
 _MOUNTS: Final = Path("/proc/self/mounts")
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one stage found.
-
-    Attributes:
-        stage: its name.
-        ok: whether it passed.
-        message: what was found.
-        code: ``stage.reason`` of a failure, to look up in the documentation; "" when it passed.
-        remedy: what to do, or "".
-        exit_status: of the command when this stage failed.
-    """
-
-    stage: str
-    ok: bool
-    message: str
-    code: str = ""
-    remedy: str = ""
-    exit_status: int = 0
-
-    def shown(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "stage": self.stage,
-            "ok": self.ok,
-            "message": self.message,
-            "code": self.code,
-            "remedy": self.remedy,
-        }
 
 
 def stages(config: Path, clock: Clock) -> Iterator[Result]:

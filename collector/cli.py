@@ -4,17 +4,12 @@ Nothing heavy is imported before it is known what to do: ``--version`` and ``--h
 """
 
 import argparse
-import sys
 import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Final, NoReturn
+from collections.abc import Sequence
+from typing import Final
 
-from common import __version__
+from common.cli import CommandLine, Program, add_json
 from common.columns import COLUMNS, Place
-from common.errors import UsageError
-from common.runtime import run_service
-from common.settings import DEFAULT_CONFIG
 
 _PROGRAM: Final = "thermal-collector"
 
@@ -61,77 +56,23 @@ Refused while the collector runs; its newest rows are in the spool.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors as everywhere else: ``Error:``, ``Try:``, status 64."""
-
-    def error(self, message: str) -> NoReturn:
-        """See ``argparse.ArgumentParser``."""
-        raise UsageError(message, hint=f"{self.prog} --help; {self.format_usage().strip()}")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return run_service(lambda stop: _run(words, stop))
+    return command_line().main(argv)
 
 
-def _run(words: list[str], stop: threading.Event) -> int:
-    for word in words:
-        flag = word.partition("=")[0]
-        if flag in _REMOVED:
-            raise UsageError(f"{flag} was removed: {_REMOVED[flag]}", hint=f"{_PROGRAM} --help")
-    if words and words[0].startswith("--") and words[0] not in ("--help", "--version"):
-        raise UsageError(f"no command before {words[0]}", hint=f"{_PROGRAM} run {' '.join(words)}")
-    arguments = parser().parse_args(words)
-    command: Callable[[argparse.Namespace, threading.Event], int] = arguments.command
-    return command(arguments, stop)
-
-
-def parser() -> argparse.ArgumentParser:
+def command_line() -> CommandLine:
     """The whole command line; documentation and tests read it from here."""
-    top = _Parser(
-        prog=_PROGRAM,
-        description=_DESCRIPTION,
-        epilog=f"{_EXAMPLES}\n{_columns()}",
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    version = f"{_PROGRAM} {__version__} (Python {sys.version.split()[0]})"
-    top.add_argument("--version", action="version", version=version)
-    commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-    run = _command(commands, "run", "sample until told to stop; what the systemd unit starts")
+    program = Program(_PROGRAM, _DESCRIPTION, f"{_EXAMPLES}\n{_columns()}", _REMOVED)
+    made = CommandLine(program)
+    run = made.command("run", _do_run, "sample until told to stop; what the systemd unit starts")
     run.add_argument("--verbose", action="store_true", help="log details too")
-    run.set_defaults(command=_do_run)
-    check = _command(commands, "check", "see stage by stage whether sampling could work", _CHECK)
-    probe = _command(commands, "probe", "ask who answers on the bus", _PROBE)
-    read = _command(commands, "read", "take one measurement of each sensor", _READ)
-    for made, do in ((check, _do_check), (probe, _do_probe), (read, _do_read)):
-        made.add_argument("--json", action="store_true", help="one JSON object on stdout")
-        made.set_defaults(command=do)
-    return top
-
-
-_Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type no other name
-
-
-def _command(
-    commands: "_Commands[_Parser]", name: str, help_: str, text: str = ""
-) -> argparse.ArgumentParser:
-    """One command, with ``--config``."""
-    made = commands.add_parser(
-        name,
-        help=help_,
-        description=text or help_[0].upper() + help_[1:] + ".",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made.add_argument(
-        "--config",
-        type=Path,
-        default=DEFAULT_CONFIG,
-        metavar="FILE",
-        help=f"configuration (default {DEFAULT_CONFIG})",
-    )
+    for name, do, help_, text in (
+        ("check", _do_check, "see stage by stage whether sampling could work", _CHECK),
+        ("probe", _do_probe, "ask who answers on the bus", _PROBE),
+        ("read", _do_read, "take one measurement of each sensor", _READ),
+    ):
+        add_json(made.command(name, do, help_, text))
     return made
 
 

@@ -1,7 +1,8 @@
 """How long to wait before the next try: tenacity's schedules, with full jitter.
 
-Full jitter (uniform between 0 and a growing cap) keeps a fleet that lost its network together from coming back
-together. A ``Retry-After`` of the server wins over all of this; see ``shipper.protocol.pacing``.
+Full jitter (uniform between 0 and a growing cap) keeps a fleet that lost its network together from
+coming back together. A ``Retry-After`` of the server wins over all of this; see
+``shipper.protocol.pacing``.
 """
 
 from typing import Final
@@ -37,8 +38,8 @@ class Backoff:
 def delays(limits: Limits) -> Delays:
     """The two schedules of the protocol.
 
-    The slow one is never shorter than ``limits.holdoff_s``: two writers that fence each other would discard
-    each other's rows for ever if either came back before the other's could be committed.
+    The slow one is never shorter than ``limits.holdoff_s``: two writers that fence each other would
+    discard each other's rows for ever if either came back before the other's could be committed.
     """
     quick = wait_random_exponential(multiplier=QUICK_BASE_S, max=QUICK_MAX_S)
     slow = wait_exponential(multiplier=limits.holdoff_s, max=limits.slow_s) + wait_random(

@@ -1,7 +1,8 @@
 """The drain: ask the machine what is next, do one thing, feed back what came of it.
 
-All rules are in ``shipper.protocol`` (pure) and in the small companions here; this loop only connects them. A
-step does one request at most. It may end at any instruction: what must survive is durable before it matters.
+All rules are in ``shipper.protocol`` (pure) and in the small companions here; this loop only
+connects them. A step does one request at most. It may end at any instruction: what must survive is
+durable before it matters.
 """
 
 from collections.abc import Callable
@@ -164,10 +165,14 @@ class Drain:
         return install.channel
 
     def _next_batch(self, now_s: float) -> tuple[Batch | None, float]:
-        """A batch whose end is stored as exposed, or the seconds until it is worth looking again."""
+        """A batch whose end is stored as exposed.
+
+        Or the seconds until it is worth looking again.
+        """
         parts = self._parts
         settlement, install = parts.settlement, parts.install
-        assert settlement is not None and install is not None, "no batch without a session"
+        assert settlement is not None, "no batch without a session"
+        assert install is not None, "no session without an install"
         marks = parts.channel.marks
         look_s = min(LOOK_S, max(self._limits.interval_s / 5, 0.05), parts.pacing.poll_due_s(now_s))
         due_s = parts.feed.due_s(marks.accepted, now_s)
@@ -194,7 +199,10 @@ class Drain:
             ledger.add_event("heartbeat", "{}", realtime_ns)
 
     def _spool_failed(self, error: SpoolError) -> float:
-        """A file failed: nothing was sent beyond what is stored, so trying again later is enough."""
+        """A file failed: nothing was sent beyond what is stored.
+
+        So trying again later is enough.
+        """
         now_s = self._world.clock.monotonic_s()
         if self._parts.channel.state is State.RECONCILING:
             self._feedback.give_up("spool_failed", now_s)

@@ -1,8 +1,10 @@
-"""From the spool to a frozen batch: when is one due, which rows, and stored as exposed before it is offered.
+"""From the spool to a frozen batch: when is one due, which rows.
 
-A batch is due when ``batch_rows`` rows wait or the oldest of them has waited ``interval_s``; it then takes all
-that fits into ``batch_bytes_max``, so a backlog drains in batches as large as allowed. Only rows of the running
-boot wait for a synchronised clock, by uptime (rule 8).
+And stored as exposed before it is offered.
+
+A batch is due when ``batch_rows`` rows wait or the oldest of them has waited ``interval_s``; it
+then takes all that fits into ``batch_bytes_max``, so a backlog drains in batches as large as
+allowed. Only rows of the running boot wait for a synchronised clock, by uptime (rule 8).
 """
 
 from collections.abc import Callable
@@ -141,7 +143,10 @@ class _Cut:
     def fill(
         self, install: Install, bytes_max: int, waits: Callable[[Row, int | None], bool]
     ) -> Row | None:
-        """Take rows until the batch is full, the epoch ends or a row waits; returns the last one."""
+        """Take rows until the batch is full, the epoch ends or a row waits.
+
+        Returns the last one.
+        """
         self.builder = BatchBuilder(bytes_max)
         last: Row | None = None
         after = self._order.after

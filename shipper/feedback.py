@@ -1,4 +1,7 @@
-"""What each event leads to beyond the machine's next state: waits, plans, new tokens, graves, alarms."""
+"""What each event leads to beyond the machine's next state: waits, plans, new tokens, graves.
+
+Alarms.
+"""
 
 from dataclasses import dataclass
 from typing import Final

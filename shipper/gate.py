@@ -1,4 +1,7 @@
-"""Whether the network may be touched at all: nothing leaves before the identity of this machine is settled."""
+"""Whether the network may be touched at all.
+
+Nothing leaves before the identity of this machine is settled.
+"""
 
 from common.errors import SpoolError
 from common.identity import Install
@@ -17,8 +20,9 @@ class Gate:
     def shut(self) -> str:
         """Why nothing may be sent, or "" when the gate is open.
 
-        Closed while the collector has not settled install and epoch of this boot (rule 2), while rows of a
-        damaged spool may come back (rule 6), and while the collector is asked for an epoch or an install.
+        Closed while the collector has not settled install and epoch of this boot (rule 2), while
+        rows of a damaged spool may come back (rule 6), and while the collector is asked for an
+        epoch or an install.
         """
         world = self._world
         try:

@@ -1,4 +1,7 @@
-"""Single rows that cannot be sent: kept as dead letters first, then replaced by tombstones (rule 16)."""
+"""Single rows that cannot be sent: kept as dead letters first.
+
+Then replaced by tombstones (rule 16).
+"""
 
 import json
 import zlib

@@ -1,7 +1,8 @@
 """What the drain needs of the world, as protocols: spool, ledger, transport, and those who watch.
 
-``common.spool.reader.SpoolReader``, ``shipper.ledger.Ledger`` and ``shipper.transport.HttpTransport`` are the real
-ones; the seeded simulation brings its own. The drain touches disk and network through these alone.
+``common.spool.reader.SpoolReader``, ``shipper.ledger.Ledger`` and
+``shipper.transport.HttpTransport`` are the real ones; the seeded simulation brings its own. The
+drain touches disk and network through these alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +32,10 @@ class SpoolPort(Protocol):
         """Position of the newest stored row; ``None``: there is none."""
 
     def read_after(self, position: Position | None, rows_max: int) -> Sequence[Row]:
-        """Up to ``rows_max`` rows after a position (``None``: from the oldest), all of one epoch."""
+        """Up to ``rows_max`` rows after a position (``None``: from the oldest).
+
+        All of one epoch.
+        """
 
     def count_between(self, after: Position | None, through: Position) -> int:
         """Stored rows with ``after`` < position ≤ ``through``."""
@@ -43,7 +47,10 @@ class SpoolPort(Protocol):
         """The acknowledgement that the last trim used; ``None``: nothing was trimmed."""
 
     def salvage_pending(self) -> bool:
-        """Whether rows of a quarantined spool may still come back: nothing newer is sent meanwhile."""
+        """Whether rows of a quarantined spool may still come back.
+
+        Nothing newer is sent meanwhile.
+        """
 
     def copied_events(self) -> Mapping[str, Position]:
         """Ids of our events that are rows now, with their positions."""
@@ -119,7 +126,7 @@ class LedgerPort(Protocol):
         held: Iterable[DeadLetter] = (),
         in_doubt: Mark | None = None,
     ) -> None:
-        """Store the licence to trim, the counters that balance it and the ranges that go with it."""
+        """Store the licence to trim, the counters that balance it and the held ranges."""
 
     def retarget(
         self,
@@ -185,10 +192,16 @@ class Observer(Protocol):
         """That many more rows are committed, and the counters fit."""
 
     def reopened(self, cause: str) -> None:
-        """A session was given up: lost, fenced, stalled, retries, refused, regressed, recreated, moved, other."""
+        """A session was given up: lost, fenced, stalled, retries, refused, regressed.
+
+        Recreated, moved, other.
+        """
 
     def state(self, name: str, reason: str) -> None:
-        """The channel's state, or "waiting" with the reason why nothing is sent; told when it changes."""
+        """The channel's state, or "waiting" with the reason why nothing is sent.
+
+        Told when it changes.
+        """
 
     def alarm(self, kind: str, message: str) -> None:
         """Something that a person should look at."""

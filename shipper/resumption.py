@@ -1,4 +1,7 @@
-"""After an open: ask the table of cases where to go on, and make durable what must be before the first append."""
+"""After an open: ask the table of cases where to go on.
+
+And make durable what must be before the first append.
+"""
 
 import json
 from collections.abc import Callable
@@ -22,8 +25,9 @@ class Resumption:
         target: what progress belongs to from now on.
         created_on_ms: the channel's birth.
         in_doubt: rows through it are flagged; ``START``: none.
-        anchored: whether the counters' base is known. If not, nothing is sent until the counters have stood
-            still, and only then the base, the birth date and the doubt become durable together.
+        anchored: whether the counters' base is known. If not, nothing is sent until the counters
+            have stood still, and only then the base, the birth date and the doubt become durable
+            together.
         alarms: kind and text of what a person should know.
     """
 
@@ -197,22 +201,27 @@ def _place(lineage: Lineage, acknowledged: Acknowledgement | None) -> Position:
 
 
 def _anchored(decision: Decision, status: ChannelStatus, local: _Local) -> bool:
-    """Whether the stored counters belong to the acknowledgement, and the rows since can be counted here."""
+    """Whether the stored counters belong to the acknowledgement.
+
+    And the rows since can be counted here.
+    """
     if status.committed is None:
         return True
     exposed = local.known.exposed
-    # A token beyond what is stored as exposed: ship.db fell back, and the spool may have thinned rows
-    # that it could not know to be on their way.
+    # A token beyond what is stored as exposed: ship.db fell back, and the spool may have thinned
+    # rows that it could not know to be on their way.
     beyond = exposed is None or decision.cursor > exposed
     first = local.progress.target is None
     return decision.explained and not (first or beyond or local.newly_trimmed)
 
 
 def _more_than_told(decision: Decision, known: Known) -> Decision:
-    """The table has more rows than the token tells: the token fell back, and nobody can say how far.
+    """The table has more rows than the token tells: the token fell back.
 
-    Counters may lag the token, never lead it, so this is a regression (R2) that the token alone hides:
-    what follows may be there already.
+    And nobody can say how far.
+
+    Counters may lag the token, never lead it, so this is a regression (R2) that the token alone
+    hides: what follows may be there already.
     """
     return replace(
         decision,

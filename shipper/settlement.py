@@ -1,7 +1,9 @@
-"""From a status to a stored acknowledgement: only committed rows whose counters fit may be trimmed (rule 14).
+"""From a status to a stored acknowledgement.
 
-Also here: the first counters of a channel whose history is not known (the anchor), and the ranges that hold
-rows which the server refused after it had accepted them (rule 15).
+Only committed rows whose counters fit may be trimmed (rule 14).
+
+Also here: the first counters of a channel whose history is not known (the anchor), and the ranges
+that hold rows which the server refused after it had accepted them (rule 15).
 """
 
 import json
@@ -181,7 +183,10 @@ class Settlement:
         self._tell("rows_rejected", detail)
 
     def _imbalance(self, counters: Counters, now_s: float) -> None:
-        """Counters that stay wrong keep the rows and raise an alarm; lagging ones are only waited for."""
+        """Counters that stay wrong keep the rows and raise an alarm.
+
+        Lagging ones are only waited for.
+        """
         if self._imbalance_since_s is None:
             self._imbalance_since_s = now_s
         if self._alarmed or now_s - self._imbalance_since_s < self._limits.imbalance_s:

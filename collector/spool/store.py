@@ -88,7 +88,7 @@ class SpoolStore(contextlib.AbstractContextManager["SpoolStore"]):
         return self._last_seq
 
     def happenings(self) -> tuple[Happening, ...]:
-        """What happened since the last call; for the log."""
+        """What happened since the last call, for the log."""
         told, self._happenings = tuple(self._happenings), []
         return told
 
@@ -102,8 +102,8 @@ class SpoolStore(contextlib.AbstractContextManager["SpoolStore"]):
 
     def lineage(self) -> Lineage:
         """All epochs, oldest first."""
-        with self.reading("lineage") as connection:
-            return tables.read_lineage(connection)
+        with self.reading("lineage") as file:
+            return tables.read_lineage(file)
 
     def append(self, rows: Sequence[NewRow]) -> range:
         """Store rows in one transaction.

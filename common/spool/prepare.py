@@ -27,6 +27,7 @@ def prepare(path: Path, kind: str, supported: int) -> None:
     """
     if version_of(path, supported) < supported:
         try:
+            drop_stray_log(path)
             run_module("common.spool.migrate", args=(str(path), kind), timeout_s=_MIGRATE_TIMEOUT_S)
             sync_directory(path.parent)
         except (ThermalError, OSError) as error:
@@ -36,6 +37,19 @@ def prepare(path: Path, kind: str, supported: int) -> None:
                 path=str(path),
                 hint=getattr(error, "hint", None) or "look for a full or failing disk",
             ) from error
+
+
+def drop_stray_log(path: Path) -> None:
+    """Remove a write-ahead log whose database is gone: replayed into a new one it would mix them.
+
+    SQLite leaves it behind when the database was deleted under an open connection.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        for companion in ("-wal", "-shm"):
+            path.with_name(path.name + companion).unlink(missing_ok=True)
 
 
 def version_of(path: Path, supported: int) -> int:

@@ -1,7 +1,8 @@
 """A batch: consecutive rows of one epoch as one gzip body that never changes again.
 
-The body is compressed while it is built, so that a backlog of months needs the memory of one batch. What the
-compressor still holds back is bounded from above, and asked for only when that bound comes near the limit.
+The body is compressed while it is built, so that a backlog of months needs the memory of one batch.
+What the compressor still holds back is bounded from above, and asked for only when that bound comes
+near the limit.
 """
 
 import zlib
@@ -12,7 +13,10 @@ from common.identity import Position
 from shipper.protocol.errors import LocalProtocolError
 
 WIRE_BYTES_MAX: Final = 4_194_304
-"""Greatest body that the server takes, compressed; one more byte is 413 (seen live in supabase/etl tests)."""
+"""Greatest body that the server takes, compressed.
+
+One more byte is 413 (seen live in supabase/etl tests).
+"""
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _LEVEL: Final = 1
 """Fastest: a Pi's time is dearer than a tenth of the bytes."""
@@ -133,7 +137,10 @@ class BatchBuilder:
         return self._bound(length) <= self._bytes_max
 
     def _bound(self, length: int) -> int:
-        """Greatest size of the body with ``length`` more raw bytes (stored blocks: 5 bytes each 16 KiB)."""
+        """Greatest size of the body with ``length`` more raw bytes (stored blocks.
+
+        5 bytes each 16 KiB).
+        """
         raw = self._held + length
         return self._out + raw + (raw >> 11) + _MARGIN
 

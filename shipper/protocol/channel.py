@@ -3,9 +3,10 @@
 1. Every state change is a row of ``TRANSITIONS``; an event without a row is a bug.
 2. This file knows no HTTP, no SQLite and no clock.
 
-One request is in flight at a time. A batch is frozen with its token and id: HELD means that every try of it
-was certainly not applied, UNRESOLVED that one of them may have been. Out of UNRESOLVED there are two ways
-only, the same bytes again or an open, so rows are never re-cut under a token that may be consumed (rule 9).
+One request is in flight at a time. A batch is frozen with its token and id: HELD means that every
+try of it was certainly not applied, UNRESOLVED that one of them may have been. Out of UNRESOLVED
+there are two ways only, the same bytes again or an open, so rows are never re-cut under a token
+that may be consumed (rule 9).
 """
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,8 @@
 """The one table of the server's codes, and how a code is found in the bodies that the server sends.
 
-Sources: Snowflake's error handling page and REST reference; shapes and codes seen live in supabase/etl,
-Redpanda Connect, EMQX, Estuary and Artie clients. What is not in the table is decided by the HTTP status.
+Sources: Snowflake's error handling page and REST reference; shapes and codes seen live in
+supabase/etl, Redpanda Connect, EMQX, Estuary and Artie clients. What is not in the table is decided
+by the HTTP status.
 """
 
 import json

@@ -1,8 +1,8 @@
 """How small the next batch must be, after the server refused one for what is in it.
 
-A refused batch is halved until a single row is left (413: too large, 400: something in it); each acceptance
-doubles the limit again. A single row that is refused is *the* row, unless nothing else gets through either: then
-the table is at fault and nobody's row is set aside (rule 16).
+A refused batch is halved until a single row is left (413: too large, 400: something in it); each
+acceptance doubles the limit again. A single row that is refused is *the* row, unless nothing else
+gets through either: then the table is at fault and nobody's row is set aside (rule 16).
 """
 
 from enum import Enum, auto
@@ -50,7 +50,10 @@ class Cutting:
         return Verdict.BURY_ROW
 
     def refused_in_doubt(self, batch: Batch) -> None:
-        """A batch was refused, but an earlier try of it may have been applied: an open decides first."""
+        """A batch was refused, but an earlier try of it may have been applied.
+
+        An open decides first.
+        """
         self._rows_max = max(1, batch.rows // 2)
 
     def accepted(self, batch: Batch) -> None:

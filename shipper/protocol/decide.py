@@ -1,4 +1,7 @@
-"""What to do next, out of the channel's state, the waits and the plan for opening; a pure function."""
+"""What to do next, out of the channel's state, the waits and the plan for opening.
+
+A pure function.
+"""
 
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -1,21 +1,27 @@
 """Two kinds of protocol error, and the two ways in which a request can come to nothing.
 
-``LocalProtocolError`` is a bug of ours. ``RemoteProtocolError`` is a promise that the server broke. The
-transport knows no third outcome between ``NotSent`` (surely not applied) and ``OutcomeUnknown`` (perhaps
-applied), because the protocol's safety rests on telling these two apart.
+``LocalProtocolError`` is a bug of ours. ``RemoteProtocolError`` is a promise that the server broke.
+The transport knows no third outcome between ``NotSent`` (surely not applied) and ``OutcomeUnknown``
+(perhaps applied), because the protocol's safety rests on telling these two apart.
 """
 
 from common.errors import ExitCode, ThermalError
 
 
 class LocalProtocolError(ThermalError):
-    """We were about to break the protocol, or a watermark of ours is impossible: a bug, never retried."""
+    """We were about to break the protocol, or a watermark of ours is impossible: a bug.
+
+    Never retried.
+    """
 
     exit_code = ExitCode.SOFTWARE
 
 
 class RemoteProtocolError(ThermalError):
-    """The server broke a promise (committed fell, or passed what it accepted); the channel is faulted."""
+    """The server broke a promise (committed fell, or passed what it accepted).
+
+    The channel is faulted.
+    """
 
     exit_code = ExitCode.PROTOCOL
 
@@ -34,7 +40,9 @@ class NotSent(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """At least one byte left and no definite answer came back: the server may have applied the request.
+    """At least one byte left and no definite answer came back.
+
+    The server may have applied the request.
 
     Args:
         kind: why, from a small fixed set ("timeout", "reset", "truncated", "too_long", …).

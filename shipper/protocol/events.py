@@ -1,7 +1,7 @@
 """What can happen to a channel: the inputs of its machine, all frozen values.
 
-``*Sent`` events are ours, the others come out of the table of replies (``replies``), so nothing but a fact
-ever moves the machine.
+``*Sent`` events are ours, the others come out of the table of replies (``replies``), so nothing but
+a fact ever moves the machine.
 """
 
 from dataclasses import dataclass
@@ -65,14 +65,19 @@ class RowsSent(Event):
 
 @dataclass(frozen=True, slots=True)
 class Abandoned(Event):
-    """We give the session up (no commits, too many tries, bytes must change): the next step is an open."""
+    """We give the session up (no commits, too many tries, bytes must change).
+
+    The next step is an open.
+    """
 
     cause: str
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed(Event):
-    """The open was reconciled and what must be durable is: rows after the window's committed may be sent.
+    """The open was reconciled and what must be durable is.
+
+    Rows after the window's committed may be sent.
 
     Attributes:
         window: begins at the server's place.
@@ -85,14 +90,17 @@ class Resumed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Declined(Event):
-    """The open was reconciled and nothing may be sent until a person or the collector did something."""
+    """The open was reconciled: nothing may be sent until somebody else did something."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelOpened(Event):
-    """The channel is ours: older sequencers are fenced, what they had not committed is discarded."""
+    """The channel is ours: older sequencers are fenced.
+
+    What they had not committed is discarded.
+    """
 
     continuation: str
     status: ChannelStatus
@@ -133,7 +141,9 @@ class Unsent(Event):
 
 @dataclass(frozen=True, slots=True)
 class Unresolved(Event):
-    """The request may or may not have been applied (timeout, reset, 408, 499, 5xx, an answer that is none).
+    """The request may or may not have been applied (timeout, reset, 408, 499, 5xx.
+
+    An answer that is none).
 
     Attributes:
         retry_after_s: the server's wish; ``None``: none given.
@@ -152,7 +162,10 @@ class Unauthorized(Event):
 
 @dataclass(frozen=True, slots=True)
 class UncommittedRows(Event):
-    """409 on an open that asked not to discard: rows of an older sequencer are still on their way."""
+    """409 on an open that asked not to discard.
+
+    Rows of an older sequencer are still on their way.
+    """
 
 
 class Fault(StrEnum):
@@ -173,7 +186,9 @@ class Refused(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChannelLost(Event):
-    """The continuation token is stale or the answer does not fit: only an open can tell what is committed.
+    """The continuation token is stale or the answer does not fit.
+
+    Only an open can tell what is committed.
 
     Attributes:
         code: the server's code, or a name of ours in lower case.
@@ -191,7 +206,10 @@ class Moved(Event):
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured(Event):
-    """Only a person can mend it (no such pipe, no right to it, wrong kind of pipe): slow retry, alarm."""
+    """Only a person can mend it (no such pipe, no right to it, wrong kind of pipe): slow retry.
+
+    Alarm.
+    """
 
     code: str
     message: str = ""

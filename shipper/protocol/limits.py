@@ -13,12 +13,14 @@ class Limits:
         batch_rows: rows that make a batch when nothing is behind; also the size of a small batch.
         interval_s: longest wait of a row for its batch to fill.
         batch_bytes_max: greatest body on the wire.
-        window_bytes: most spool bytes that are sent and not acknowledged: 1/8 of the spool's cap (rule 13).
+        window_bytes: most spool bytes that are sent and not acknowledged: 1/8 of the spool's cap
+            (rule 13).
         poll_s: status cadence while rows are uncommitted.
-        poll_idle_s: likewise when none are; a channel lost while idle is found so (kafka-connector).
+        poll_idle_s: likewise when none are; a channel lost while idle is found so
+            (kafka-connector).
         spacing_s: least time between two requests; the server allows 10 a second and channel.
-        stable_s: an uncommitted rest counts as settled when the token stood still so long: more than the
-            longest commit seen, 8.84 s (Estuary, 149 commits).
+        stable_s: an uncommitted rest counts as settled when the token stood still so long: more
+            than the longest commit seen, 8.84 s (Estuary, 149 commits).
         uncommitted_wait_s: longest wait for that.
         stall_s: no commit for so long while rows are uncommitted: open again.
         stalls_max: after so many in a row, alarm and slow retry.
@@ -26,7 +28,8 @@ class Limits:
         holdoff_s: after a second STALE without an open of ours; doubles, up to ``slow_s``.
         slow_s: longest wait between two tries of anything.
         imbalance_s: counters that do not fit for so long raise an alarm.
-        strikes_max: rows refused one by one, with no sample accepted between, before the table is at fault.
+        strikes_max: rows refused one by one, with no sample accepted between, before the table is
+            at fault.
         heartbeat_s: an event row after so long without any row: idle channels expire after 30 days.
     """
 

@@ -1,7 +1,8 @@
 """How to open without throwing away what is on its way (rule 11).
 
-Ask not to discard first. On 409 watch the committed token until it has stood still for 15 s, 120 s at most, and
-only then insist. Reopening at once on a bad link discards each time what was about to be committed.
+Ask not to discard first. On 409 watch the committed token until it has stood still for 15 s, 120 s
+at most, and only then insist. Reopening at once on a bad link discards each time what was about to
+be committed.
 """
 
 from enum import Enum, auto
@@ -36,7 +37,8 @@ class OpenPlan:
             return Approach.ASK
         stable = self._stable_since_s
         settled = stable is not None and now_s - stable >= self._limits.stable_s
-        # Once insisting, always insisting: an answer that was lost changes nothing about what was found.
+        # Once insisting, always insisting: an answer that was lost changes nothing about what was
+        # found.
         self._insist = (
             self._insist or settled or now_s - self._since_s >= self._limits.uncommitted_wait_s
         )

@@ -1,7 +1,7 @@
 """When the next request may leave, and why not sooner: every wait of the protocol is decided here.
 
-Seconds come in from outside (``now_s`` on a monotonic clock, delays drawn by ``shipper.backoff``), so the same
-events at the same times always lead to the same waits.
+Seconds come in from outside (``now_s`` on a monotonic clock, delays drawn by ``shipper.backoff``),
+so the same events at the same times always lead to the same waits.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,10 @@ class Delays:
     """Draws waits; each takes the number of the failure, from 1.
 
     Attributes:
-        quick: for what may be over in a moment (network, 5xx, throttling, reopening): up to a minute.
-        slow: for what needs a person or another writer to go away: from ``holdoff_s`` up to ``slow_s``.
+        quick: for what may be over in a moment (network, 5xx, throttling, reopening): up to a
+            minute.
+        slow: for what needs a person or another writer to go away: from ``holdoff_s`` up to
+            ``slow_s``.
     """
 
     quick: Callable[[int], float]
@@ -96,7 +98,10 @@ class Pacing:
         self._hold(now_s + self._delays.slow(self.faults), reason)
 
     def reopened(self, cause: str, now_s: float) -> None:
-        """A session ended; the first open comes at once, later ones without a commit between wait."""
+        """A session ended; the first open comes at once.
+
+        Later ones without a commit between wait.
+        """
         self.reopens += 1
         if self.reopens > 1:
             self._hold(now_s + self._delays.quick(self.reopens - 1), cause)
@@ -124,7 +129,9 @@ class Pacing:
         self.reopens = self.fences = self.stalls = self.faults = 0
 
     def settled(self, *, clean: bool, proven: bool, now_s: float) -> None:
-        """Rows were acknowledged; a row error means slow start again, and pauses that grow (rule 13).
+        """Rows were acknowledged; a row error means slow start again.
+
+        And pauses that grow (rule 13).
 
         Args:
             clean: no row error came with them.
@@ -189,7 +196,6 @@ class Pacing:
         self._hold(now_s + self._delays.slow(self.fences - 1), code)
 
     def _hold(self, until_s: float, reason: str) -> None:
-        if until_s > self.not_before_s:
-            self.not_before_s = until_s
+        self.not_before_s = max(self.not_before_s, until_s)
         if reason:
             self.reason = reason

@@ -1,8 +1,9 @@
 """A stored row becomes a line of NDJSON: deterministic, strict JSON, checked against its CRC.
 
-Columns come from ``common.columns`` in their order; one that is NULL is left out (the server fills in NULL).
-A row is dated anew here, and nowhere else, by the write-once offset of its boot (rule 8 of the design): the
-spool never changes a row. What cannot be sent is replaced by a tombstone of the same key (rule 16).
+Columns come from ``common.columns`` in their order; one that is NULL is left out (the server fills
+in NULL). A row is dated anew here, and nowhere else, by the write-once offset of its boot (rule 8
+of the design): the spool never changes a row. What cannot be sent is replaced by a tombstone of the
+same key (rule 16).
 """
 
 import json
@@ -78,7 +79,10 @@ class Row(Protocol):
 
 
 class RowCorrupt(ValueError):
-    """A row is not what was stored (CRC), or holds what JSON cannot say; only a tombstone can stand for it."""
+    """A row is not what was stored (CRC), or holds what JSON cannot say.
+
+    Only a tombstone can stand for it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class Sending:
     """What is known of a row only when it is sent.
 
     Attributes:
-        offset_ns: realtime minus boottime of the row's boot; ``None``: its clock was never synchronised.
+        offset_ns: realtime minus boottime of the row's boot; ``None``: its clock was never
+            synchronised.
         in_doubt: whether an earlier copy of it may be in the table.
     """
 
@@ -108,7 +113,7 @@ def _boolean(value: Scalar) -> str:
 
 
 def _number(value: Scalar) -> str:
-    """A number; NaN and infinity are no JSON (RFC 8259) and would have the whole request refused."""
+    """A number; NaN and infinity are no JSON (RFC 8259): the whole request would be refused."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RowCorrupt(f"{value!r} where a number should be")
     if value - value != 0:
@@ -126,8 +131,8 @@ class RowEncoder:
     """Encodes rows; remembers the JSON texts it has seen, since sensor states repeat for days.
 
     Args:
-        crc: the check sum of (epoch, seq, values), ``common.spool.row.row_crc``; ``None``: rows are not
-            checked (only what was checked before may be encoded so).
+        crc: the check sum of (epoch, seq, values), ``common.spool.row.row_crc``; ``None``: rows are
+            not checked (only what was checked before may be encoded so).
     """
 
     def __init__(self, crc: Callable[[str, int, tuple[Scalar, ...]], int] | None) -> None:
@@ -165,7 +170,10 @@ class RowEncoder:
         return self._line(origin, row.seq, values, in_doubt=sending.in_doubt)
 
     def tombstone(self, row: Row, reason: str, sending: Sending) -> bytes:
-        """The line that stands for a row which cannot be sent: same key, time if it has one, no values."""
+        """The line that stands for a row which cannot be sent: same key, time if it has one.
+
+        No values.
+        """
         time_us, boottime = row.values[_TAKEN_AT], row.values[_BOOTTIME]
         usable = isinstance(time_us, int) and 0 <= time_us <= _TAKEN_AT_MAX_US
         values: list[Scalar] = [None] * len(self._columns)
@@ -221,7 +229,10 @@ def _no_constant(name: str) -> None:
 
 
 def _redated(values: tuple[Scalar, ...], offset_ns: int) -> tuple[Scalar, ...]:
-    """The same row, dated by its boottime and the offset of its boot; now as good as synchronised."""
+    """The same row, dated by its boottime and the offset of its boot.
+
+    Now as good as synchronised.
+    """
     boottime = values[_BOOTTIME]
     if not isinstance(boottime, int):
         return values

@@ -1,8 +1,9 @@
 """What the server has, decided from its token alone: the seven cases of an open.
 
-A token names a row and the history that the row belongs to, so an open can tell a normal restart (R1) from a
-card that lost rows after they were sent (R3, R4), from a server that forgot (R0') or fell back (R2), and from a
-token that is not of this install (R5, R6). An unexplained token is never adopted and never skipped over.
+A token names a row and the history that the row belongs to, so an open can tell a normal restart
+(R1) from a card that lost rows after they were sent (R3, R4), from a server that forgot (R0') or
+fell back (R2), and from a token that is not of this install (R5, R6). An unexplained token is never
+adopted and never skipped over.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Incident(StrEnum):
     TAIL_LOST = "tail_lost"
     BOOTS_LOST = "boots_lost"
     IDENTITY_CONFLICT = "identity_conflict"
-    TOKEN_UNREADABLE = "token_unreadable"
+    TOKEN_UNREADABLE = "token_unreadable"  # noqa: S105 - no password, the kind of an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Known:
 
     Attributes:
         lineage: all epochs of the install.
-        acknowledged: the greater acknowledgement of both files; ``START``: none that covers anything.
+        acknowledged: the greater acknowledgement of both files; ``START``: none that covers
+            anything.
         exposed: newest row that may have left; ``None``: none ever did.
         newest: newest stored row.
         recreated: another ``created_on_ms`` than the stored one.
@@ -71,10 +73,12 @@ class Decision:
         case: the row of the table.
         cursor: rows after it are sent; meaningless when nothing may be sent.
         in_doubt: rows through here may be in the table already and are flagged; ``START``: none.
-        request: what the collector must do before anything is sent ("new_epoch", "new_install"), or "".
+        request: what the collector must do before anything is sent ("new_epoch", "new_install"), or
+            "".
         incidents: what to tell.
-        explained: how the server's place follows from ours; ``False``: rows between the acknowledgement and
-            the cursor cannot be counted here (lost, or of another incarnation of the channel).
+        explained: how the server's place follows from ours; ``False``: rows between the
+            acknowledgement and the cursor cannot be counted here (lost, or of another incarnation
+            of the channel).
     """
 
     case: Case
@@ -121,7 +125,8 @@ def _without_token(known: Known) -> Decision:
     if known.acknowledged > START:
         found = Decision(Case.FORGOTTEN, known.acknowledged, known.newest)
         return _marked(found, Incident.CHANNEL_LOST, known)
-    # Without an acknowledgement only a new birth date tells that what was exposed may have been committed.
+    # Without an acknowledgement only a new birth date tells that what was exposed may have been
+    # committed.
     if known.recreated and known.exposed is not None:
         return _marked(Decision(Case.FORGOTTEN), Incident.CHANNEL_LOST, known)
     return Decision(Case.FIRST)
@@ -136,7 +141,8 @@ def _foreign_epoch(token: OffsetToken, known: Known) -> Decision:
             Case.UNEXPLAINED, request="new_install", incidents=(Incident.IDENTITY_CONFLICT,)
         )
     if ancestor == known.lineage.newest:
-        # The lost epoch began after this one, yet rows are stored in this one now: it must end first.
+        # The lost epoch began after this one, yet rows are stored in this one now: it must end
+        # first.
         return _new_epoch(Case.BOOTS_LOST)
     cursor = max(ancestor.end, known.acknowledged)
     return _marked(Decision(Case.BOOTS_LOST, cursor, explained=False), Incident.BOOTS_LOST, known)

@@ -1,7 +1,8 @@
 """What an answer means: (operation, reply) becomes one event.
 
-Three outcomes of an append are kept apart, because exactly-once rests on it: accepted (200, JSON, a fitting
-token), certainly not applied (429, 401, 403, 413, a 4xx with a code), and everything else, which is unknown.
+Three outcomes of an append are kept apart, because exactly-once rests on it: accepted (200, JSON, a
+fitting token), certainly not applied (429, 401, 403, 413, a 4xx with a code), and everything else,
+which is unknown.
 """
 
 import re
@@ -98,8 +99,8 @@ def decode_status(reply: HttpReply, channel: str) -> Event:
 def follows(sent: str, received: str) -> bool:
     """Whether a continuation token can be the next one (rule 10).
 
-    When both look like ``<client>_<row>``, only the same client's next row fits; tokens of any other shape
-    are opaque and need only differ.
+    When both look like ``<client>_<row>``, only the same client's next row fits; tokens of any
+    other shape are opaque and need only differ.
     """
     old, new = _PAIR.match(sent), _PAIR.match(received)
     if old is None or new is None:
@@ -108,7 +109,10 @@ def follows(sent: str, received: str) -> bool:
 
 
 def read_status(given: Any) -> ChannelStatus | None:
-    """A status object in either of its spellings; ``None`` when what counts is missing or no number."""
+    """A status object in either of its spellings.
+
+    ``None`` when what counts is missing or no number.
+    """
     if not isinstance(given, dict):
         return None
     errors = given.get("rows_error_count", given.get("rows_errors"))
@@ -187,8 +191,8 @@ def _by_status(reply: HttpReply, body: Body, code: str) -> Event | None:
         return Moved()
     if status == 413:
         return Refused(Fault.TOO_LARGE, code, body.message)
-    # A redirect is never followed: a POST would come back as a GET that answers 200. A 404 that is not JSON
-    # comes from a proxy that lost its route (kafka-connector #1499), not from the service.
+    # A redirect is never followed: a POST would come back as a GET that answers 200. A 404 that is
+    # not JSON comes from a proxy that lost its route (kafka-connector #1499), not from the service.
     if status in (408, 499) or status >= 500 or status < 400:
         return Unresolved(code, retry_after_s(reply.headers))
     if status == 404 and not body.is_json:

@@ -1,7 +1,10 @@
-"""What we ask of the server: one function per call, each giving an ``HttpRequest`` and nothing else.
+"""What we ask of the server: one function per call.
 
-Paths and keys are those of Snowflake's Snowpipe Streaming REST reference. What is secret or belongs to a
-connection (``Authorization``, token type, sticky session, ``User-Agent``, ``Accept``) is added by the transport.
+Each giving an ``HttpRequest`` and nothing else.
+
+Paths and keys are those of Snowflake's Snowpipe Streaming REST reference. What is secret or belongs
+to a connection (``Authorization``, token type, sticky session, ``User-Agent``, ``Accept``) is added
+by the transport.
 """
 
 import json
@@ -27,7 +30,7 @@ class Operation(StrEnum):
     """What a request is for; a label of metrics and the key of the table of replies."""
 
     HOSTNAME = "hostname"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - no password, the name of a call
     OPEN = "open"
     APPEND = "append"
     STATUS = "status"
@@ -59,7 +62,10 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where rows go: names as the server knows them. A change of it is an event, not a regression."""
+    """Where rows go: names as the server knows them. A change of it is an event.
+
+    Not a regression.
+    """
 
     account: str
     database: str
@@ -72,7 +78,8 @@ class Target:
     @property
     def pipe_path(self) -> str:
         """Path of the pipe below ``/v2/streaming[/data]``."""
-        return f"/databases/{quote(self.database)}/schemas/{quote(self.schema)}/pipes/{quote(self.pipe)}"
+        names = (self.database, self.schema, self.pipe)
+        return "/databases/{}/schemas/{}/pipes/{}".format(*map(quote, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,10 @@ def quote(text: str) -> str:
 def open_channel(
     target: Target, channel: str, call: Call, *, fail_on_uncommitted: bool
 ) -> HttpRequest:
-    """Create or take over the channel; never with an offset token, which would overwrite the server's."""
+    """Create or take over the channel; never with an offset token.
+
+    Which would overwrite the server's.
+    """
     return HttpRequest(
         method="PUT",
         path=f"/v2/streaming{target.pipe_path}/channels/{quote(channel)}",

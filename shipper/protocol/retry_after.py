@@ -1,4 +1,4 @@
-"""When the server wants us back: ``Retry-After`` as seconds or as a date relative to its own ``Date``."""
+"""When the server wants us back: ``Retry-After`` as seconds, or as a date beside its ``Date``."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,13 +6,17 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 RETRY_AFTER_MAX_S: Final = 900.0
-"""A wish for more than 15 minutes is cut to that; an absurd one must not silence a device for days."""
+"""A wish for more than 15 minutes is cut to that.
+
+An absurd one must not silence a device for days.
+"""
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """The wish in seconds, 0 … 900; ``None``: none, or not readable.
 
-    A date is compared with the answer's own ``Date`` and never with our clock, which may be years wrong.
+    A date is compared with the answer's own ``Date`` and never with our clock, which may be years
+    wrong.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

@@ -6,7 +6,8 @@ Grammar, fixed width, so that no two texts mean the same::
     epoch     = 16 lower-case hex digits
     seq       = 20 decimal digits
 
-The ancestors (nearest first) let an open tell where a token stands even after a card lost whole boots.
+The ancestors (nearest first) let an open tell where a token stands even after a card lost whole
+boots.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,10 @@
-"""What is between acknowledged and accepted: accepted batches, and the server's counters held against them.
+"""What is between acknowledged and accepted: accepted batches.
 
-The licence to trim is the committed token *and* balanced counters (rule 14): rows inserted plus rows refused
-must be exactly the rows sent up to that token. Counters may lag the token; they are asked again until they fit.
+And the server's counters held against them.
+
+The licence to trim is the committed token *and* balanced counters (rule 14): rows inserted plus
+rows refused must be exactly the rows sent up to that token. Counters may lag the token; they are
+asked again until they fit.
 """
 
 from collections import deque
@@ -93,7 +96,8 @@ class Window:
         """Take the server's committed token; returns how many rows were committed by it.
 
         Raises:
-            RemoteProtocolError: it is neither the last one nor the end of a batch accepted since: it fell,
+            RemoteProtocolError: it is neither the last one nor the end of a batch accepted since:
+            it fell,
                 or passed what was accepted.
         """
         if token == self.token:
@@ -117,11 +121,17 @@ class Window:
         return now.rows - self.base.rows == self._rows_committed and now.errors >= self.base.errors
 
     def bound(self, token: str | None) -> Position:
-        """The end of the batch that a row error's upper bound names; committed when it names none."""
+        """The end of the batch that a row error's upper bound names.
+
+        Committed when it names none.
+        """
         return next((s.last for s in self._settling if s.token == token), self.committed)
 
     def settle(self, now: Counters) -> int:
-        """Committed is acknowledged now, with these counters; returns how many batches that settles."""
+        """Committed is acknowledged now, with these counters.
+
+        Returns how many batches that settles.
+        """
         self.base = now
         self._rows_committed = 0
         self._spool_bytes -= sum(s.spool_bytes for s in self._settling)

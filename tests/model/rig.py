@@ -1,4 +1,7 @@
-"""One device and one server in memory, moved by hand: for tests that want a certain history, not a drawn one."""
+"""One device and one server in memory, moved by hand: for tests that want a certain history.
+
+Not a drawn one.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -33,8 +36,8 @@ class Scripted(SimTransport):
     """A transport whose next answers can be written down.
 
     Attributes:
-        script: what the next request of an operation meets: an exception to raise or a reply to give
-            instead of applying it, or a function of the request.
+        script: what the next request of an operation meets: an exception to raise or a reply to
+            give instead of applying it, or a function of the request.
         after: likewise, after it was applied.
         log: every request.
     """
@@ -73,11 +76,14 @@ class Scripted(SimTransport):
         return [request for request in self.log if request.operation is operation]
 
 
+SMALL = Limits(batch_rows=3, interval_s=2.0, batch_bytes_max=65_536)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a rig is set up."""
 
-    limits: Limits = Limits(batch_rows=3, interval_s=2.0, batch_bytes_max=65_536)
+    limits: Limits = SMALL
     clock_wait_s: float = 600.0
     target_name: str = "ACCOUNT/DB.SCHEMA.T-STREAMING"
 
@@ -103,14 +109,16 @@ class Rig:
 
     def start(self, *, target_name: str | None = None) -> Drain:
         """A new process; the old one is forgotten."""
-        world = World(
-            self.spool, self.ledger, self.transport, self.clock, self.watcher, _lock()
-        )
+        world = World(self.spool, self.ledger, self.transport, self.clock, self.watcher, _lock())
         present = Present(target_name or self.options.target_name, HARDWARE)
         setup = Setup(
-            Target("ACCOUNT", *PIPE), present, self.options.limits,
+            Target("ACCOUNT", *PIPE),
+            present,
+            self.options.limits,
             Delays(lambda n: float(min(2**n, 60)), lambda n: 15.0 * 2 ** min(n - 1, 6)),
-            self.options.clock_wait_s, self._new_id, row_crc,
+            self.options.clock_wait_s,
+            self._new_id,
+            row_crc,
         )
         self.drain = Drain(world, setup)
         return self.drain
@@ -179,4 +187,14 @@ class _lock:  # noqa: N801 - stands where a context manager function would
         return None
 
 
-__all__ = ["EPOCHS", "HARDWARE", "INSTALL", "LIVE", "PIPE", "Options", "Rig", "Scripted", "unlocked"]
+__all__ = [
+    "EPOCHS",
+    "HARDWARE",
+    "INSTALL",
+    "LIVE",
+    "PIPE",
+    "Options",
+    "Rig",
+    "Scripted",
+    "unlocked",
+]

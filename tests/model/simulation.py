@@ -1,8 +1,11 @@
-"""The seeded simulation: the real drain and protocol against the server's model, through every kind of weather.
+"""The seeded simulation: the real drain and protocol against the server's model.
 
-One number decides a whole history: when rows are stored, what the line does to each request, when processes die
-and cards lie. Then everything heals, and the drain must bring the last row home within a bounded number of
-steps. ``python -m tests.model.simulation --seeds N`` runs many, ``--seed K`` shows one.
+Through every kind of weather.
+
+One number decides a whole history: when rows are stored, what the line does to each request, when
+processes die and cards lie. Then everything heals, and the drain must bring the last row home
+within a bounded number of steps. ``python -m tests.model.simulation --seeds N`` runs many, ``--seed
+K`` shows one.
 """
 
 import argparse
@@ -27,7 +30,7 @@ from tests.emulators.ingest.answers import ChannelName, Pipe
 from tests.emulators.ingest.knobs import Knobs
 from tests.emulators.ingest.model import IngestModel
 from tests.emulators.ingest.store import MemoryStore
-from tests.model.simulation_files import Killed, Mortality, SimLedger, SimSpool, unlocked
+from tests.model.simulation_files import Killed, Mortality, SimLedger, SimSpool
 from tests.model.simulation_server import SimTransport
 from tests.model.simulation_verdict import Auditor, Books, Broken, Key, judge, key_of
 from tests.model.simulation_weather import Weather, weather_of
@@ -131,11 +134,15 @@ class Simulation:
         self.knobs = Knobs(
             commit_delay_s=self.weather.commit_delay_s,
             commit_jitter_s=self.weather.commit_jitter_s,
-            counters_lag_s=self.weather.counters_lag_s, parses_rows=bool(self.weather.row_rules),
-            row_rules=self.weather.row_rules, refuse_rules=self.weather.refuse_rules,
+            counters_lag_s=self.weather.counters_lag_s,
+            parses_rows=bool(self.weather.row_rules),
+            row_rules=self.weather.row_rules,
+            refuse_rules=self.weather.refuse_rules,
         )
         self.model = IngestModel(self.store, self.knobs, seed)
-        self.transport = SimTransport(self.model, self.random, self.mortality, lambda: self.clock.now_s)
+        self.transport = SimTransport(
+            self.model, self.random, self.mortality, lambda: self.clock.now_s
+        )
         self.transport.line = self.weather.line
         self.transport.body_max = self.weather.body_max
         self.spool = SimSpool(Install(self._hex().upper(), HARDWARE))
@@ -241,7 +248,10 @@ class Simulation:
             self.clock.now_s += self.random.choice((3.0, 20.0, 200.0))
 
     def _rewind(self) -> None:
-        """Somebody sets the token back to an older one; forward would tell that rows came which never did."""
+        """Somebody sets the token back to an older one.
+
+        Forward would tell that rows came which never did.
+        """
         channel = self.model.channels.get(self.channel)
         if channel is None or channel.committed_token is None:
             return
@@ -262,7 +272,8 @@ class Simulation:
         for _ in range(rows):
             self.taken += 1
             row: dict[str, object] = {
-                "taken_at": self.clock.realtime_ns() // 1000, "boottime_ns": self.taken,
+                "taken_at": self.clock.realtime_ns() // 1000,
+                "boottime_ns": self.taken,
                 "clock_synced": int(self.clock.synced),
             }
             if self.random.random() < self.weather.poison:
@@ -304,7 +315,9 @@ class Simulation:
         self.auditor.read()
         for row in self.spool.trim(acknowledged):  # type: ignore[arg-type]
             if not self.auditor.covered(row):
-                raise Broken(f"{key_of(row)} at {row.position} was trimmed, the server never had it")
+                raise Broken(
+                    f"{key_of(row)} at {row.position} was trimmed, the server never had it"
+                )
 
     def _power_cut(self) -> None:
         """Both processes end; a lying card gives back older files."""
@@ -329,12 +342,15 @@ class Simulation:
         self.spool.new_epoch(self._hex(), self.clock.boot)
 
     def _new_drain(self) -> Drain:
-        world = World(
-            self.spool, self.ledger, self.transport, self.clock, self.watcher, _Lock()
-        )
+        world = World(self.spool, self.ledger, self.transport, self.clock, self.watcher, _Lock())
         setup = Setup(
-            TARGET, Present("ACCOUNT/DB.SCHEMA.T-STREAMING", HARDWARE), LIMITS, delays(LIMITS), 60.0,
-            self._new_id, row_crc,
+            TARGET,
+            Present("ACCOUNT/DB.SCHEMA.T-STREAMING", HARDWARE),
+            LIMITS,
+            delays(LIMITS),
+            60.0,
+            self._new_id,
+            row_crc,
         )
         drain = Drain(world, setup)
         if self._mistake is not None:

@@ -1,8 +1,10 @@
-"""The two files of a simulated device, durable and mortal: same words as the real reader and ledger.
+"""The two files of a simulated device, durable and mortal.
 
-A write is durable when its call returns (``synchronous=FULL``). Two things may still happen to it: the process
-dies in the call, before or after the write (``Mortality``), and a card that lied about flushing gives back an
-older state at a power cut (``roll_back``), of each file on its own.
+Same words as the real reader and ledger.
+
+A write is durable when its call returns (``synchronous=FULL``). Two things may still happen to it:
+the process dies in the call, before or after the write (``Mortality``), and a card that lied about
+flushing gives back an older state at a power cut (``roll_back``), of each file on its own.
 """
 
 import bisect
@@ -20,8 +22,13 @@ from shipper.ledger import Progress
 HISTORY = 64
 _TEMPLATE = new_row(
     {
-        "taken_at": 0, "clock_synced": 1, "boottime_ns": 0, "kind": "sample", "quality": "VALID",
-        "cpu_percent": 1.5, "sensor_status": '{"scd4x":"ok"}',
+        "taken_at": 0,
+        "clock_synced": 1,
+        "boottime_ns": 0,
+        "kind": "sample",
+        "quality": "VALID",
+        "cpu_percent": 1.5,
+        "sensor_status": '{"scd4x":"ok"}',
     }
 )
 
@@ -94,8 +101,14 @@ class SimSpool:
         """Store rows in the newest epoch."""
         epoch = self.state.epochs[-1]
         origin = Origin(
-            epoch.order, epoch.order, epoch.epoch, self.state.install.install_id, epoch.boot_id,
-            "device", "host", "0",
+            epoch.order,
+            epoch.order,
+            epoch.epoch,
+            self.state.install.install_id,
+            epoch.boot_id,
+            "device",
+            "host",
+            "0",
         )
         stored = []
         for given in values:
@@ -144,11 +157,14 @@ class SimSpool:
         if self._lineage is None or self._lineage[0] is not self.state:
             epochs = self.state.epochs
             ends = [e.first_seq - 1 for e in epochs[1:]] + [self._last_seq()] * bool(epochs)
-            self._lineage = self.state, Lineage(
-                tuple(
-                    replace(e, last_seq=max(e.first_seq - 1, end))
-                    for e, end in zip(epochs, ends, strict=True)
-                )
+            self._lineage = (
+                self.state,
+                Lineage(
+                    tuple(
+                        replace(e, last_seq=max(e.first_seq - 1, end))
+                        for e, end in zip(epochs, ends, strict=True)
+                    )
+                ),
             )
         return self._lineage[1]
 
@@ -160,7 +176,9 @@ class SimSpool:
         """See ``SpoolReader``."""
         start = max(self.state.low, bisect.bisect_right(self._seqs, self._clamped(position)))
         found = self.rows[start : min(start + rows_max, self.state.rows)]
-        return [row for row in found if row.origin is found[0].origin or row.origin == found[0].origin]
+        return [
+            row for row in found if row.origin is found[0].origin or row.origin == found[0].origin
+        ]
 
     def count_between(self, after: Position | None, through: Position) -> int:
         """See ``SpoolReader``."""
@@ -272,8 +290,11 @@ class SimLedger:
         for letter in held:
             letters = _with(letters, letter)
         progress = replace(
-            self.state.progress, acknowledged=acknowledgement, rows_inserted_base=rows_inserted,
-            rows_error_base=rows_error, in_doubt=in_doubt,
+            self.state.progress,
+            acknowledged=acknowledgement,
+            rows_inserted_base=rows_inserted,
+            rows_error_base=rows_error,
+            in_doubt=in_doubt,
         )
         self._write(replace(self.state, progress=progress, letters=letters))
 
@@ -288,8 +309,11 @@ class SimLedger:
     ) -> None:
         """See ``Ledger``."""
         self._progress(
-            target=target, created_on_ms=created_on_ms, in_doubt=in_doubt,
-            rows_inserted_base=rows_inserted, rows_error_base=rows_error,
+            target=target,
+            created_on_ms=created_on_ms,
+            in_doubt=in_doubt,
+            rows_inserted_base=rows_inserted,
+            rows_error_base=rows_error,
         )
 
     def add_dead_letter(self, letter: DeadLetter) -> int:

@@ -1,6 +1,9 @@
-"""Mistakes that clients of this kind really make, planted into the real drain: the simulation must see each.
+"""Mistakes that clients of this kind really make, planted into the real drain.
 
-Every one of them is a function that takes a drain just made and spoils it; nothing in the product knows of them.
+The simulation must see each.
+
+Every one of them is a function that takes a drain just made and spoils it; nothing in the product
+knows of them.
 """
 
 from collections.abc import Callable
@@ -32,7 +35,10 @@ def _parts(drain: Drain) -> Any:
 
 
 def _on_take(drain: Drain, spoil: Callable[[Any, Event], Event | None]) -> None:
-    """Let ``spoil`` see each event first; it may give another one, or ``None`` when it dealt with it."""
+    """Let ``spoil`` see each event first; it may give another one.
+
+    Or ``None`` when it dealt with it.
+    """
     feedback: Any = drain._feedback
     real = feedback.take
 
@@ -57,7 +63,8 @@ def trust_200(drain: Drain) -> None:
             batch = parts.channel.batch
             parts.world.ledger.acknowledge(
                 Acknowledgement(batch.end_token, batch.epoch, batch.last.seq),
-                rows_inserted=0, rows_error=0,
+                rows_inserted=0,
+                rows_error=0,
             )
         return event
 
@@ -100,8 +107,14 @@ def compare_seq_only(drain: Drain) -> None:
             (e for e in reversed(known.lineage.epochs) if e.first_seq <= seq), None
         )
         found = reconcile(None, replace(known, acknowledged=Position(0, 0), recreated=False))
-        return found if holder is None else replace(
-            found, cursor=Position(holder.order, min(seq, max(holder.last_seq, 1))), explained=False
+        return (
+            found
+            if holder is None
+            else replace(
+                found,
+                cursor=Position(holder.order, min(seq, max(holder.last_seq, 1))),
+                explained=False,
+            )
         )
 
     _retable(drain, table)
@@ -194,8 +207,15 @@ def trim_without_counters(drain: Drain) -> None:
 MISTAKES: dict[str, Mistake] = {
     mistake.__name__: mistake
     for mistake in (
-        trust_200, recut_under_used_token, ignore_lost_channel, compare_seq_only,
-        adopt_unexplained_token, reset_error_baseline, ignore_birth_date, go_on_after_exposed,
-        keep_no_letter, trim_without_counters,
+        trust_200,
+        recut_under_used_token,
+        ignore_lost_channel,
+        compare_seq_only,
+        adopt_unexplained_token,
+        reset_error_baseline,
+        ignore_birth_date,
+        go_on_after_exposed,
+        keep_no_letter,
+        trim_without_counters,
     )
 }

@@ -1,7 +1,8 @@
 """The network and the server of a simulated device: the emulator's model behind a bad line.
 
-A request may be lost on the way (before it is applied) or its answer may be (after), it may meet a throttle, a
-server error, an expired token; all drawn from the simulation's one generator. Nothing here is a socket.
+A request may be lost on the way (before it is applied) or its answer may be (after), it may meet a
+throttle, a server error, an expired token; all drawn from the simulation's one generator. Nothing
+here is a socket.
 """
 
 import json
@@ -122,13 +123,20 @@ class SimTransport:
         query = dict(request.query)
         answer = self.model.append(
             Append(
-                name, query["continuationToken"], zlib.decompress(request.body, _GZIP),
-                query["startOffsetToken"], query["endOffsetToken"], query["requestId"], request.body,
+                name,
+                query["continuationToken"],
+                zlib.decompress(request.body, _GZIP),
+                query["startOffsetToken"],
+                query["endOffsetToken"],
+                query["requestId"],
+                request.body,
             ),
             self._now_s(),
         )
         token = answer.next_continuation_token
-        return HttpReply(200, {}, b'{"status_code":0,"next_continuation_token":"%s"}' % token.encode())
+        return HttpReply(
+            200, {}, b'{"status_code":0,"next_continuation_token":"%s"}' % token.encode()
+        )
 
     def _status(self, pipe: Pipe, request: HttpRequest) -> HttpReply:
         names = json.loads(request.body)["channel_names"]

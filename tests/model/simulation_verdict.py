@@ -1,4 +1,7 @@
-"""Judging a simulated history: every stored row is in the table exactly once, or it is written down why not."""
+"""Judging a simulated history: every stored row is in the table exactly once.
+
+Or it is written down why not.
+"""
 
 import json
 from collections import defaultdict
@@ -31,8 +34,8 @@ class Books:
 
     Attributes:
         stored: every row ever stored.
-        places: when each was stored, as a number that only grows; epoch orders are given anew after a
-            card lost epochs.
+        places: when each was stored, as a number that only grows; epoch orders are given anew after
+            a card lost epochs.
         lost: rows that a lying card gave back.
         aside: rows of installs that were given up.
     """

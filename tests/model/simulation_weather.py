@@ -1,4 +1,7 @@
-"""What a simulated history has to live through, drawn from its seed; each climate stresses one thing."""
+"""What a simulated history has to live through, drawn from its seed.
+
+Each climate stresses one thing.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -72,7 +75,9 @@ def _network(random: Random) -> Weather:
     line = _bad_line(random)
     line.lost_reply = random.choice((0.1, 0.3))
     return Weather(
-        "network", line=line, invalidate=random.choice((0, 0.03)),
+        "network",
+        line=line,
+        invalidate=random.choice((0, 0.03)),
         counters_lag_s=random.choice((0.0, 2.0)),
     )
 
@@ -83,8 +88,15 @@ def _crashes(random: Random) -> Weather:
 
 def _lying_card(random: Random) -> Weather:
     return Weather(
-        "lying card", steps=70, line=_bad_line(random), store=0.5, collect=0.05, cut=0.1,
-        lie=random.choice((3, 8, 16)), commit_delay_s=random.choice((1.0, 5.0)), commit_jitter_s=0.5,
+        "lying card",
+        steps=70,
+        line=_bad_line(random),
+        store=0.5,
+        collect=0.05,
+        cut=0.1,
+        lie=random.choice((3, 8, 16)),
+        commit_delay_s=random.choice((1.0, 5.0)),
+        commit_jitter_s=0.5,
         counters_lag_s=random.choice((0.0, 2.0)),
     )
 
@@ -95,8 +107,11 @@ def _lost_channels(random: Random) -> Weather:
 
 def _poison(random: Random) -> Weather:
     return Weather(
-        "poison", line=_bad_line(random), poison=random.choice((0.03, 0.15)),
-        row_rules=(Poison("quality", "TABLE"),), refuse_rules=(Poison("quality", "DOOR"),),
+        "poison",
+        line=_bad_line(random),
+        poison=random.choice((0.03, 0.15)),
+        row_rules=(Poison("quality", "TABLE"),),
+        refuse_rules=(Poison("quality", "DOOR"),),
         counters_lag_s=random.choice((0.0, 2.0)),
     )
 

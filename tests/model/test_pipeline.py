@@ -1,7 +1,11 @@
-"""The seeded simulation as a test: no row lost, none twice unless flagged, and an end to every trouble.
+"""The seeded simulation as a test: no row lost, none twice unless flagged.
 
-The drain and all of ``shipper.protocol`` are the product's own. The planted mistakes show that the simulation
-has teeth: each is one that a client of this API has really made, or that an attack on the design found.
+And an end to every trouble.
+
+The drain and all of ``shipper.protocol`` are the product's own. The planted mistakes show that the
+simulation
+has teeth: each is one that a client of this API has really made, or that an attack on the design
+    found.
 """
 
 import os
@@ -40,10 +44,25 @@ def test_twenty_thousand_histories() -> None:
     broken, total = run_many(0, 20_000, os.cpu_count() or 1)
     assert broken == [], f"python -m tests.model.simulation --seed {broken[0][0]}"
     for trouble in (
-        "kills", "cuts", "channels lost", "lost by a card", "flagged", "tombstones", "row errors",
-        "replays absorbed", "reopened fenced", "reopened lost", "reopened recreated",
-        "reopened refused", "reopened retries", "reopened stalled", "reopened regressed",
-        "alarm tail_lost", "alarm boots_lost", "alarm channel_lost", "alarm server_regression",
+        "kills",
+        "cuts",
+        "channels lost",
+        "lost by a card",
+        "flagged",
+        "tombstones",
+        "row errors",
+        "replays absorbed",
+        "reopened fenced",
+        "reopened lost",
+        "reopened recreated",
+        "reopened refused",
+        "reopened retries",
+        "reopened stalled",
+        "reopened regressed",
+        "alarm tail_lost",
+        "alarm boots_lost",
+        "alarm channel_lost",
+        "alarm server_regression",
     ):
         assert total[trouble] > 0, trouble
 
@@ -57,7 +76,10 @@ def test_every_climate_comes_to_its_end(climate: str) -> None:
 
 
 def test_one_seed_is_one_history() -> None:
-    """The same seed gives the same requests, copies and kills, so that a finding can be looked at."""
+    """The same seed gives the same requests, copies and kills.
+
+    So that a finding can be looked at.
+    """
     runs = [Simulation(7).run() for _ in range(2)]
     assert runs[0] == runs[1]
     assert Simulation(8).run() != runs[0]

@@ -15,6 +15,7 @@ from collector.spool.store import SpoolStore, open_and_settle
 from common.columns import Scalar
 from common.identity import Hardware, Position
 from common.spool.migrate import migrate
+from common.spool.prepare import drop_stray_log
 from common.spool.reader import SpoolReader
 from common.spool.row import INDEX, NewRow, StoredRow, new_row
 from shipper.ledger import Ledger
@@ -36,6 +37,7 @@ def _template(kind: str) -> bytes:
 def prepare_quickly(path: Path, kind: str, supported: int) -> None:
     """Like ``common.spool.prepare.prepare``, without a child process for each test."""
     if not path.exists() or path.stat().st_size == 0:
+        drop_stray_log(path)
         path.write_bytes(_template(kind))
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from collector.checking import Result, file_system
-from collector.cli import main, parser
-from collector.cli_check import line
+from collector.checking import file_system
+from collector.cli import command_line, main
+from common.cli_check import Result
 from common.columns import COLUMNS, Place
 from common.errors import ExitCode
 
@@ -40,7 +40,7 @@ def test_what_cannot_be_understood_is_status_64(
 
 def test_help_lists_every_column_of_a_row() -> None:
     """Who reads the help knows what the rows hold."""
-    text = parser().format_help()
+    text = command_line().parser.format_help()
     for column in COLUMNS:
         assert (f"  {column.name} " in text) == (column.place is not Place.SENDING), column.name
 
@@ -73,8 +73,8 @@ def test_help_and_version_import_nothing_heavy() -> None:
 def test_a_failed_stage_has_its_code_and_its_remedy() -> None:
     """The code can be looked up, the remedy stands on its own line."""
     failed = Result("bus", False, "not there", "bus.bus_gone", "enable I2C", 69)
-    assert line(failed) == "[FAIL] bus: not there (bus.bus_gone)\n       Try: enable I2C"
-    assert line(Result("bus", True, "open")) == "[OK]   bus: open"
+    assert failed.line == "[FAIL] bus: not there (bus.bus_gone)\n       Try: enable I2C"
+    assert Result("bus", True, "open").line == "[OK]   bus: open"
 
 
 def test_the_file_system_of_a_directory_is_its_deepest_mount(tmp_path: Path) -> None:

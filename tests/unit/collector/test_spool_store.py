@@ -158,6 +158,7 @@ def test_a_rescue_without_room_is_given_up_in_the_end(
     device = Device(tmp_path)
     with device.start() as store:
         store.append(samples(0, 5))
+        device.ledger().settle(store.install, 0)
         monkeypatch.setattr(rescue, "rescue", no_room)
         (device.directory / "spool.db").unlink()
         for _ in range(rescue.TRIES):

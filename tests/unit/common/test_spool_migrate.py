@@ -81,6 +81,22 @@ def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
         prepare(path, "spool", 1)
 
 
+def test_a_log_without_its_database_is_not_replayed_into_a_new_one(tmp_path: Path) -> None:
+    """Deleted under an open connection, a database leaves its log behind."""
+    path = tmp_path / "spool.db"
+    prepare(path, "spool", 1)
+    connection = open_writer(path)
+    connection.execute("INSERT INTO state (key, value) VALUES ('of', 'the old file')")
+    path.unlink()
+    connection.close()
+    assert (tmp_path / "spool.db-wal").exists()
+    prepare(path, "spool", 1)
+    connection = open_writer(path)
+    found = connection.execute("SELECT * FROM state").fetchall()
+    connection.close()
+    assert found == []
+
+
 def test_wrong_arguments_are_a_usage_error() -> None:
     """The command says what it expects, with status 64."""
     command = [sys.executable, "-m", "common.spool.migrate", "only-one"]

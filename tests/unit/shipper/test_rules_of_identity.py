@@ -21,7 +21,10 @@ def keys(rig: Rig) -> list[tuple[object, object]]:
 
 
 def test_rule_02_no_request_before_the_collector_settled_this_boot() -> None:
-    """A clone's shipper would fence the original: nothing leaves while epoch or serials are another's."""
+    """A clone's shipper would fence the original.
+
+    Nothing leaves while epoch or serials are another's.
+    """
     rig = Rig()
     rig.take(3)
     rig.clock.boot = "c1" * 16
@@ -40,7 +43,10 @@ def test_rule_02_no_request_before_the_collector_settled_this_boot() -> None:
 
 
 def test_rule_04_an_acknowledgement_of_a_lost_epoch_covers_nothing() -> None:
-    """The card lost epoch 1 with its rows; numbers of epoch 2 go past it and are sent all the same."""
+    """The card lost epoch 1 with its rows.
+
+    Numbers of epoch 2 go past it and are sent all the same.
+    """
     rig = Rig()
     rig.take(2)
     rig.boot(1)
@@ -70,7 +76,10 @@ def test_rule_06_nothing_of_the_new_epoch_is_sent_while_rows_are_salvaged(
 
 
 def test_rule_08_only_rows_of_the_running_boot_wait_for_the_clock() -> None:
-    """Rows of an ended boot go at once; those of this boot when its offset is stored, dated anew."""
+    """Rows of an ended boot go at once; those of this boot when its offset is stored.
+
+    Dated anew.
+    """
     rig = Rig()
     rig.clock.now_s = 10.0
     rig.take(3, clock_synced=0)
@@ -99,7 +108,10 @@ def test_rule_08_the_wait_for_the_clock_ends_by_uptime() -> None:
 
 
 def test_rule_17_an_explained_token_wins_over_a_new_birth_date() -> None:
-    """ship.db fell back to the birth date before: rows that the new channel has are not sent again."""
+    """ship.db fell back to the birth date before.
+
+    Rows that the new channel has are not sent again.
+    """
     rig = Rig()
     rig.take(3)
     rig.until(rig.home)
@@ -130,7 +142,10 @@ def test_rule_17_a_new_target_is_an_event_and_nothing_is_in_doubt() -> None:
 
 
 def test_rule_18_doubt_is_durable_before_the_first_append_and_outlives_restarts() -> None:
-    """Rows exposed to a channel that was lost are flagged, also after two restarts, and only those."""
+    """Rows exposed to a channel that was lost are flagged, also after two restarts.
+
+    And only those.
+    """
     rig = Rig()
     rig.take(3)
     rig.until(rig.home)
@@ -151,13 +166,19 @@ def test_rule_18_doubt_is_durable_before_the_first_append_and_outlives_restarts(
     rig.until(rig.home)
     found = [(row["seq"], row["in_doubt"]) for row in rows(rig)]
     assert found == [
-        *[(n, False) for n in range(1, 8)], *[(n, True) for n in range(4, 8)], (8, False), (9, False),
+        *[(n, False) for n in range(1, 8)],
+        *[(n, True) for n in range(4, 8)],
+        (8, False),
+        (9, False),
     ]
     assert rig.ledger.state.progress.in_doubt is None
 
 
 def test_rule_18_the_birth_date_is_stored_before_anything_is_exposed() -> None:
-    """Nothing acknowledged yet, rows exposed, channel replaced: without the date they would look unsent."""
+    """Nothing acknowledged yet, rows exposed, channel replaced.
+
+    Without the date they would look unsent.
+    """
     rig = Rig()
     rig.take(3)
     rig.until(lambda: rig.drain.channel.state == "ready" and rig.drain.channel.window.batches == 1)
@@ -168,12 +189,20 @@ def test_rule_18_the_birth_date_is_stored_before_anything_is_exposed() -> None:
     rig.start()
     rig.until(rig.home)
     assert [(row["seq"], row["in_doubt"]) for row in rows(rig)] == [
-        (1, False), (2, False), (3, False), (1, True), (2, True), (3, True),
+        (1, False),
+        (2, False),
+        (3, False),
+        (1, True),
+        (2, True),
+        (3, True),
     ]
 
 
 def test_a_token_that_fell_back_unseen_is_betrayed_by_the_counters() -> None:
-    """The token is the acknowledged one, but the table counts more rows: what follows is in doubt."""
+    """The token is the acknowledged one, but the table counts more rows.
+
+    What follows is in doubt.
+    """
     rig = Rig()
     rig.take(3)
     rig.until(rig.home)

@@ -33,7 +33,10 @@ def token(request: HttpRequest) -> str:
 
 
 def test_rule_09_refused_after_an_unknown_try_reopens_before_cutting() -> None:
-    """Try 1 applied, its answer lost, try 2 gets 413: a smaller batch under that token would be lost."""
+    """Try 1 applied, its answer lost, try 2 gets 413.
+
+    A smaller batch under that token would be lost.
+    """
     rig = Rig()
     rig.take(3)
     rig.transport.after[APPEND].append(OutcomeUnknown("reset"))
@@ -61,7 +64,10 @@ def test_rule_09_refused_at_every_try_is_cut_under_the_same_token() -> None:
 
 
 def test_the_same_bytes_go_under_the_same_token_until_an_answer() -> None:
-    """Bytes, tokens and request id of all tries are equal; rows that came meanwhile are not in them."""
+    """Bytes, tokens and request id of all tries are equal.
+
+    Rows that came meanwhile are not in them.
+    """
     rig = Rig()
     rig.take(3)
     rig.transport.after[APPEND] += [OutcomeUnknown("timeout"), HttpReply(503, {}, b"")]
@@ -100,7 +106,10 @@ def test_rule_10_a_token_that_does_not_follow_is_not_adopted() -> None:
 
 
 def test_rule_11_an_open_waits_for_what_is_on_its_way() -> None:
-    """A restart right after an append: the rows are committed by waiting, not discarded and sent again."""
+    """A restart right after an append: the rows are committed by waiting.
+
+    Not discarded and sent again.
+    """
     rig = Rig()
     rig.knobs.commit_delay_s = 9.0
     rig.take(3)
@@ -144,7 +153,10 @@ def test_rule_12_no_commit_for_two_minutes_reopens_and_three_times_alarm() -> No
 
 
 def test_rule_13_one_small_batch_until_one_commits_clean() -> None:
-    """After an open a backlog begins with one small batch; only its clean commit opens the window."""
+    """After an open a backlog begins with one small batch.
+
+    Only its clean commit opens the window.
+    """
     rig = Rig()
     rig.take(500)
     rig.until(lambda: len(rig.transport.sent(APPEND)) == 1)
@@ -156,7 +168,10 @@ def test_rule_13_one_small_batch_until_one_commits_clean() -> None:
 
 
 def test_rule_13_a_row_error_brings_slow_start_back() -> None:
-    """A poisoned backlog goes on in small batches, so that few good rows share a letter with a bad one."""
+    """A poisoned backlog goes on in small batches.
+
+    So that few good rows share a letter with a bad one.
+    """
     rig = Rig()
     rig.knobs.row_rules = (Poison("quality", "BAD"),)
     rig.take(10)
@@ -174,7 +189,9 @@ def test_rule_13_a_row_error_brings_slow_start_back() -> None:
 
 def test_rule_13_the_window_is_bounded() -> None:
     """While nothing commits, no more than the window's bytes leave."""
-    rig = Rig(Options(Limits(batch_rows=3, interval_s=2.0, batch_bytes_max=4096, window_bytes=20_000)))
+    rig = Rig(
+        Options(Limits(batch_rows=3, interval_s=2.0, batch_bytes_max=4096, window_bytes=20_000))
+    )
     rig.take(3)
     rig.until(rig.home)
     rig.knobs.commits_stuck = True
@@ -189,7 +206,9 @@ def test_rule_14_a_token_without_its_counters_is_no_licence() -> None:
     rig = Rig()
     rig.knobs.counters_lag_s = 10.0
     rig.take(3)
-    rig.until(lambda: rig.drain.channel.state == "ready" and rig.drain.channel.marks.committed.seq == 3)
+    rig.until(
+        lambda: rig.drain.channel.state == "ready" and rig.drain.channel.marks.committed.seq == 3
+    )
     assert rig.acknowledged is None
     rig.until(rig.home)
     rig.knobs.counters_lag_s = 1e9
@@ -216,7 +235,7 @@ def test_rule_14_counters_are_held_against_rows_sent_before_a_restart() -> None:
 
 
 def test_rule_15_rows_refused_after_acceptance_are_kept_as_a_range() -> None:
-    """The batches that the bad row can be in are in the letter when the acknowledgement is stored."""
+    """The batches that the bad row can be in are kept before the acknowledgement is stored."""
     rig = Rig()
     rig.knobs.row_rules = (Poison("quality", "BAD"),)
     rig.take(1)
@@ -247,7 +266,10 @@ def test_rule_15_errors_while_we_were_down_are_found_by_the_stored_baseline() ->
 
 
 def test_rule_16_a_poison_row_is_found_kept_and_replaced() -> None:
-    """400 for the whole request: halved to the row; dead letter first, then a tombstone of the same key."""
+    """400 for the whole request: halved to the row; dead letter first.
+
+    Then a tombstone of the same key.
+    """
     rig = Rig(Options(Limits(batch_rows=16, interval_s=2.0)))
     rig.knobs.refuse_rules = (Poison("quality", "BAD"),)
     rig.take(16)
@@ -277,7 +299,10 @@ def test_rule_16_the_letter_is_durable_before_the_tombstone_leaves() -> None:
 
 
 def test_rule_16_a_table_that_refuses_everything_buries_nobody() -> None:
-    """After a few rows in a row the table is at fault: alarm, slow retry, and the rest stays in the spool."""
+    """After a few rows in a row the table is at fault: alarm, slow retry.
+
+    And the rest stays in the spool.
+    """
     rig = Rig()
     rig.knobs.refuse_rules = (NotNull("no_such_column"),)
     rig.take(60)

@@ -74,7 +74,9 @@ def test_a_batch_knows_its_ends_and_its_samples() -> None:
     assert (packed.rows, packed.samples) == (3, 2)
 
 
-@pytest.mark.parametrize("position", [Position(2, 5), Position(2, 4), Position(3, 6), Position(1, 9)])
+@pytest.mark.parametrize(
+    "position", [Position(2, 5), Position(2, 4), Position(3, 6), Position(1, 9)]
+)
 def test_rows_are_of_one_epoch_and_in_order(position: Position) -> None:
     """A batch that spans epochs could not be named by one token."""
     builder = BatchBuilder(4096)

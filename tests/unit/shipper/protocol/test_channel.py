@@ -63,10 +63,24 @@ PATHS[State.UNRESOLVED] = [*PATHS[State.SENDING], Unresolved("x")]
 PATHS[State.RESENDING] = [*PATHS[State.UNRESOLVED], RowsSent(BATCH)]
 
 EVENTS: list[Event] = [
-    OpenSent(), StatusSent(), RowsSent(BATCH), Abandoned("x"), resumed(), Declined("x"),
-    ChannelOpened("0_1", STATUS), RowsAccepted("0_2"), StatusReported(STATUS), Throttled("x"),
-    Unsent("x"), Unresolved("x"), Unauthorized("x"), UncommittedRows(),
-    Refused(Fault.CONTENT, "x"), ChannelLost("x"), Moved(), Misconfigured("x"),
+    OpenSent(),
+    StatusSent(),
+    RowsSent(BATCH),
+    Abandoned("x"),
+    resumed(),
+    Declined("x"),
+    ChannelOpened("0_1", STATUS),
+    RowsAccepted("0_2"),
+    StatusReported(STATUS),
+    Throttled("x"),
+    Unsent("x"),
+    Unresolved("x"),
+    Unauthorized("x"),
+    UncommittedRows(),
+    Refused(Fault.CONTENT, "x"),
+    ChannelLost("x"),
+    Moved(),
+    Misconfigured("x"),
 ]
 
 
@@ -191,7 +205,10 @@ def test_a_recreated_channel_is_a_lost_channel() -> None:
 
 
 def test_watermarks_keep_their_order() -> None:
-    """acknowledged ≤ committed ≤ accepted ≤ exposed ≤ stored; every swap of neighbours is refused."""
+    """acknowledged ≤ committed ≤ accepted ≤ exposed ≤ stored.
+
+    Every swap of neighbours is refused.
+    """
     places = [Position(1, n) for n in range(1, 6)]
     Marks(*places)
     for low, high in pairwise(range(5)):

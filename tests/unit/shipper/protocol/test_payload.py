@@ -14,8 +14,13 @@ from shipper.protocol.payload import RowCorrupt, RowEncoder, Sending, is_sample,
 
 ORIGIN = Origin(1, 1, "9f3c" * 4, "A" * 16, "b" * 32, 'dev"1', "höst", "0.1.0")
 FULL: dict[str, Scalar | bool] = {
-    "taken_at": 1_700_000_000_000_001, "clock_synced": True, "boottime_ns": 5, "kind": "sample",
-    "quality": "VALID", "sensor_status": '{"scd4x": "ok"}', "detail": "[1, 2.5]",
+    "taken_at": 1_700_000_000_000_001,
+    "clock_synced": True,
+    "boottime_ns": 5,
+    "kind": "sample",
+    "quality": "VALID",
+    "sensor_status": '{"scd4x": "ok"}',
+    "detail": "[1, 2.5]",
 } | {c.name: 450.5 for c in STORED if c.type is Type.REAL}
 
 
@@ -31,7 +36,9 @@ def spoilt(stored: StoredRow, **columns: object) -> StoredRow:
     values = list(stored.values)
     for name, value in columns.items():
         values[INDEX[name]] = value  # type: ignore[call-overload]
-    return stored._replace(values=tuple(values), crc=row_crc(ORIGIN.epoch, stored.seq, tuple(values)))
+    return stored._replace(
+        values=tuple(values), crc=row_crc(ORIGIN.epoch, stored.seq, tuple(values))
+    )
 
 
 def encode(stored: StoredRow, sending: Sending = Sending()) -> dict[str, Any]:  # noqa: B008 - frozen
@@ -43,7 +50,10 @@ def encode(stored: StoredRow, sending: Sending = Sending()) -> dict[str, Any]:  
 
 
 def test_a_full_row_has_every_column_of_the_declaration() -> None:
-    """Names are those of the one declaration, with flags as booleans, JSON as JSON and times as ISO."""
+    """Names are those of the one declaration, with flags as booleans.
+
+    JSON as JSON and times as ISO.
+    """
     found = encode(row(**FULL))
     assert set(found) == {c.name for c in COLUMNS}
     assert (found["seq"], found["device_id"], found["hostname"]) == (7, 'dev"1', "höst")
@@ -86,13 +96,23 @@ def test_a_flipped_bit_is_found() -> None:
 @pytest.mark.parametrize(
     "columns",
     [
-        {"scd4x_co2_ppm": math.nan}, {"scd4x_co2_ppm": math.inf}, {"scd4x_co2_ppm": "450"},
-        {"taken_at": -1}, {"taken_at": 10**18}, {"taken_at": "now"}, {"quality": 5},
-        {"detail": "{"}, {"detail": "NaN"}, {"sensor_status": '{"a":Infinity}'},
+        {"scd4x_co2_ppm": math.nan},
+        {"scd4x_co2_ppm": math.inf},
+        {"scd4x_co2_ppm": "450"},
+        {"taken_at": -1},
+        {"taken_at": 10**18},
+        {"taken_at": "now"},
+        {"quality": 5},
+        {"detail": "{"},
+        {"detail": "NaN"},
+        {"sensor_status": '{"a":Infinity}'},
     ],
 )
 def test_what_json_cannot_say_is_corrupt(columns: dict[str, object]) -> None:
-    """NaN, infinities, texts that are no JSON, impossible times: refused, not sent in another form."""
+    """NaN, infinities, texts that are no JSON, impossible times: refused.
+
+    Not sent in another form.
+    """
     with pytest.raises(RowCorrupt):
         RowEncoder(None).encode(spoilt(row(), **columns), Sending())
 
@@ -104,7 +124,10 @@ def test_a_row_of_another_width_is_corrupt() -> None:
 
 
 def test_an_unsynchronised_row_is_dated_by_the_offset_of_its_boot() -> None:
-    """Rule 8: boottime plus the boot's offset, and then as good as synchronised; others keep their time."""
+    """Rule 8: boottime plus the boot's offset, and then as good as synchronised.
+
+    Others keep their time.
+    """
     early = row(taken_at=5, clock_synced=False, boottime_ns=3_000_001_500)
     dated = encode(early, Sending(offset_ns=1_700_000_000_000_000_000))
     assert (dated["taken_at"], dated["clock_synced"]) == ("2023-11-14T22:13:23.000001Z", True)
@@ -139,12 +162,14 @@ def test_a_tombstone_can_stand_for_any_rubbish() -> None:
 @given(
     st.dictionaries(
         st.sampled_from([c.name for c in STORED if c.type is Type.REAL]),
-        st.floats(allow_nan=False, allow_infinity=False), max_size=5,
+        st.floats(allow_nan=False, allow_infinity=False),
+        max_size=5,
     ),
-    st.text(max_size=30), st.integers(0, 4_000_000_000_000_000),
+    st.text(max_size=30),
+    st.integers(0, 4_000_000_000_000_000),
 )
 def test_values_survive_the_line(reals: dict[str, float], text: str, taken_at: int) -> None:
-    """Any finite number and any text that the spool can hold comes out of the line as it went in."""
+    """Any finite number and any text of the spool comes out of the line as it went in."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -36,17 +36,25 @@ def test_r0_exposed_rows_are_not_in_doubt_on_the_same_channel() -> None:
 
 
 def test_r0_exposed_rows_are_in_doubt_on_a_recreated_channel() -> None:
-    """Another birth date, and rows had left before anything was acknowledged: flag what is stored."""
+    """Another birth date, and rows had left before anything was acknowledged.
+
+    Flag what is stored.
+    """
     found = reconcile(None, replace(KNOWN, acknowledged=START, recreated=True))
     assert (found.cursor, found.in_doubt) == (START, KNOWN.newest)
     assert Incident.CHANNEL_RECREATED in found.incidents
 
 
 def test_r0_prime_forgotten_goes_on_behind_the_acknowledgement() -> None:
-    """The server forgot us: go on behind the acknowledgement, flagged through all that is stored."""
+    """The server forgot us: go on behind the acknowledgement.
+
+    Flagged through all that is stored.
+    """
     found = reconcile(None, KNOWN)
     assert (found.case, found.cursor, found.in_doubt) == (
-        Case.FORGOTTEN, KNOWN.acknowledged, KNOWN.newest,
+        Case.FORGOTTEN,
+        KNOWN.acknowledged,
+        KNOWN.newest,
     )
     assert found.incidents == (Incident.CHANNEL_LOST,)
 
@@ -59,22 +67,33 @@ def test_r1_normal_goes_on_behind_the_token() -> None:
 
 
 def test_r1_a_known_token_wins_over_a_new_birth_date() -> None:
-    """Rule 17: what the lineage explains is true; but what follows is in doubt, the counters too."""
+    """Rule 17: what the lineage explains is true; but what follows is in doubt.
+
+    The counters too.
+    """
     found = reconcile(token(C, 25, B, A), replace(KNOWN, recreated=True))
     assert (found.cursor, found.in_doubt, found.explained) == (Position(3, 25), KNOWN.newest, False)
 
 
 def test_r2_regression_goes_back_to_the_token() -> None:
-    """The server fell behind the acknowledgement: what is left is sent again, flagged, with an alarm."""
+    """The server fell behind the acknowledgement: what is left is sent again, flagged.
+
+    With an alarm.
+    """
     found = reconcile(token(A, 8), KNOWN)
     assert (found.case, found.cursor, found.in_doubt) == (
-        Case.REGRESSED, Position(1, 8), KNOWN.newest,
+        Case.REGRESSED,
+        Position(1, 8),
+        KNOWN.newest,
     )
     assert found.incidents == (Incident.SERVER_REGRESSION,)
 
 
 def test_r3_lost_tail_goes_on_behind_the_end_of_the_epoch() -> None:
-    """An ended epoch lost rows that the server has: the next epoch follows, numbers notwithstanding."""
+    """An ended epoch lost rows that the server has: the next epoch follows.
+
+    Numbers notwithstanding.
+    """
     found = reconcile(token(B, 27, A), KNOWN)
     assert (found.case, found.cursor) == (Case.TAIL_LOST, Position(2, 20))
     assert found.may_send
@@ -82,7 +101,10 @@ def test_r3_lost_tail_goes_on_behind_the_end_of_the_epoch() -> None:
 
 
 def test_r3_lost_tail_of_the_running_epoch_asks_for_a_new_one() -> None:
-    """Numbers that the server knows would be given out again: silence until the epoch is another."""
+    """Numbers that the server knows would be given out again.
+
+    Silence until the epoch is another.
+    """
     found = reconcile(token(C, 31, B, A), KNOWN)
     assert (found.request, found.may_send) == ("new_epoch", False)
 
@@ -124,7 +146,10 @@ def test_r6_unreadable_stops() -> None:
 
 
 def test_a_new_target_is_an_event_and_no_regression() -> None:
-    """Rule 17: rows delivered to the old target are not sent to the new one, and nothing is in doubt."""
+    """Rule 17: rows delivered to the old target are not sent to the new one.
+
+    And nothing is in doubt.
+    """
     changed = replace(KNOWN, new_target=True)
     for server in (None, token(A, 8)):
         found = reconcile(server, changed)
@@ -143,14 +168,20 @@ PLACES = st.tuples(st.integers(1, 3), st.integers(0, 9)).map(
     lambda p: Position(p[0], 10 * (p[0] - 1) + 1 + p[1])
 )
 TOKENS = st.builds(
-    OffsetToken, st.sampled_from([A, B, C, LOST, OTHER]),
-    st.lists(st.sampled_from([A, B, LOST]), max_size=4).map(tuple), st.integers(1, 45),
+    OffsetToken,
+    st.sampled_from([A, B, C, LOST, OTHER]),
+    st.lists(st.sampled_from([A, B, LOST]), max_size=4).map(tuple),
+    st.integers(1, 45),
 )
 
 
 @given(st.none() | TOKENS, PLACES, PLACES, st.booleans(), st.booleans())
 def test_nothing_that_the_server_lacks_is_skipped(
-    server: OffsetToken | None, acknowledged: Position, exposed: Position, recreated: bool, new: bool
+    server: OffsetToken | None,
+    acknowledged: Position,
+    exposed: Position,
+    recreated: bool,
+    new: bool,
 ) -> None:
     """The cursor never passes both the acknowledgement and what the token proves."""
     known = Known(

@@ -32,21 +32,29 @@ from shipper.protocol.replies import (
 )
 
 STATUS = {
-    "database_name": "D", "schema_name": "S", "pipe_name": "P", "channel_name": "C",
-    "channel_status_code": "SUCCESS", "last_committed_offset_token": "t", "created_on_ms": 7,
-    "rows_inserted": 5, "rows_parsed": 6, "rows_error_count": 1,
-    "last_error_offset_upper_bound": "u", "last_error_message": "m", "last_error_timestamp_ms": 9,
+    "database_name": "D",
+    "schema_name": "S",
+    "pipe_name": "P",
+    "channel_name": "C",
+    "channel_status_code": "SUCCESS",
+    "last_committed_offset_token": "t",
+    "created_on_ms": 7,
+    "rows_inserted": 5,
+    "rows_parsed": 6,
+    "rows_error_count": 1,
+    "last_error_offset_upper_bound": "u",
+    "last_error_message": "m",
+    "last_error_timestamp_ms": 9,
     "snowflake_avg_processing_latency_ms": 3,
 }
 
 
 def reply(status: int, body: object = None, **headers: str) -> HttpReply:
     """An answer; text and bytes as they are, anything else as JSON."""
-    if isinstance(body, bytes):
-        data = body
-    else:
-        data = b"" if body is None else json.dumps(body).encode()
-    return HttpReply(status, {k.replace("_", "-"): v for k, v in headers.items()}, data)
+    names = {k.replace("_", "-"): v for k, v in headers.items()}
+    if body is None or isinstance(body, bytes):
+        return HttpReply(status, names, body or b"")
+    return HttpReply(status, names, json.dumps(body).encode())
 
 
 def append(answer: HttpReply) -> Event:
@@ -62,21 +70,39 @@ APPENDS: list[tuple[HttpReply, Event]] = [
     (reply(200, {"next_continuation_token": "1_2"}), ChannelLost("unfit_continuation_token")),
     (reply(200, {"next_continuation_token": None}), ChannelLost("unfit_continuation_token")),
     (reply(200, {}), ChannelLost("unfit_continuation_token")),
-    (reply(200, {"status_code": 4, "next_continuation_token": "0_2"}), ChannelLost("status_code 4", fenced=True)),
-    (reply(200, {"status_code": 3, "next_continuation_token": "0_2"}), Unauthorized("status_code 3")),
+    (
+        reply(200, {"status_code": 4, "next_continuation_token": "0_2"}),
+        ChannelLost("status_code 4", fenced=True),
+    ),
+    (
+        reply(200, {"status_code": 3, "next_continuation_token": "0_2"}),
+        Unauthorized("status_code 3"),
+    ),
     (reply(200, {"status_code": 2, "code": "ERR_X"}), ChannelLost("ERR_X")),
     (reply(200, b"<html>hotel</html>"), Unresolved("unfit_answer")),
     (reply(200, b'{"next_continuation_token":"0_2"'), Unresolved("unfit_answer")),
     (reply(200), Unresolved("unfit_answer")),
     (reply(302, b"", location="https://hotel/"), Unresolved("http_302")),
-    (reply(400, {"code": "STALE_CONTINUATION_TOKEN_SEQUENCER", "message": "stale"}),
-     ChannelLost("STALE_CONTINUATION_TOKEN_SEQUENCER", fenced=True)),
-    (reply(400, {"code": "ERR_CHANNEL_DOES_NOT_EXIST_OR_IS_NOT_AUTHORIZED", "message": ""}),
-     ChannelLost("ERR_CHANNEL_DOES_NOT_EXIST_OR_IS_NOT_AUTHORIZED")),
-    (reply(409, {"error_code": "ERR_CHANNEL_HAS_INVALID_ROW_SEQUENCER"}),
-     ChannelLost("ERR_CHANNEL_HAS_INVALID_ROW_SEQUENCER")),
-    (reply(409, {"error": "ERR_CHANNEL_MUST_BE_REOPENED"}), ChannelLost("ERR_CHANNEL_MUST_BE_REOPENED")),
-    (reply(400, {"code": "ERR_INVALID_ROW", "message": "line 3"}), Refused(Fault.CONTENT, "ERR_INVALID_ROW", "line 3")),
+    (
+        reply(400, {"code": "STALE_CONTINUATION_TOKEN_SEQUENCER", "message": "stale"}),
+        ChannelLost("STALE_CONTINUATION_TOKEN_SEQUENCER", fenced=True),
+    ),
+    (
+        reply(400, {"code": "ERR_CHANNEL_DOES_NOT_EXIST_OR_IS_NOT_AUTHORIZED", "message": ""}),
+        ChannelLost("ERR_CHANNEL_DOES_NOT_EXIST_OR_IS_NOT_AUTHORIZED"),
+    ),
+    (
+        reply(409, {"error_code": "ERR_CHANNEL_HAS_INVALID_ROW_SEQUENCER"}),
+        ChannelLost("ERR_CHANNEL_HAS_INVALID_ROW_SEQUENCER"),
+    ),
+    (
+        reply(409, {"error": "ERR_CHANNEL_MUST_BE_REOPENED"}),
+        ChannelLost("ERR_CHANNEL_MUST_BE_REOPENED"),
+    ),
+    (
+        reply(400, {"code": "ERR_INVALID_ROW", "message": "line 3"}),
+        Refused(Fault.CONTENT, "ERR_INVALID_ROW", "line 3"),
+    ),
     (reply(400, {"message": "x"}), Refused(Fault.CONTENT, "http_400", "x")),
     (reply(400, b"Bad Request"), Refused(Fault.CONTENT, "http_400", "Bad Request")),
     (reply(400, b"<html>Bad Request</html>"), Unresolved("http_400_proxy")),
@@ -85,17 +111,31 @@ APPENDS: list[tuple[HttpReply, Event]] = [
     (reply(401, {"code": "390104"}), Unauthorized("390104")),
     (reply(403, b"<html>"), Unauthorized("http_403")),
     (reply(410), Moved()),
-    (reply(429, {"code": "390701", "message": "Request rate exceeds max. Try later."}, retry_after="7"),
-     Throttled("390701", 7.0)),
+    (
+        reply(
+            429,
+            {"code": "390701", "message": "Request rate exceeds max. Try later."},
+            retry_after="7",
+        ),
+        Throttled("390701", 7.0),
+    ),
     (reply(429), Throttled("http_429")),
     (reply(408), Unresolved("http_408")),
     (reply(499), Unresolved("http_499")),
-    (reply(503, "ERR_GENERAL_EXCEPTION_RETRY_REQUEST"), Unresolved("ERR_GENERAL_EXCEPTION_RETRY_REQUEST")),
+    (
+        reply(503, "ERR_GENERAL_EXCEPTION_RETRY_REQUEST"),
+        Unresolved("ERR_GENERAL_EXCEPTION_RETRY_REQUEST"),
+    ),
     (reply(500, b"upstream"), Unresolved("http_500")),
-    (reply(503, {"code": "STALE_CONTINUATION_TOKEN_SEQUENCER"}), Unresolved("STALE_CONTINUATION_TOKEN_SEQUENCER")),
+    (
+        reply(503, {"code": "STALE_CONTINUATION_TOKEN_SEQUENCER"}),
+        Unresolved("STALE_CONTINUATION_TOKEN_SEQUENCER"),
+    ),
     (reply(404, b"No Route"), Unresolved("http_404_proxy")),
-    (reply(404, {"error_code": "ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED", "message": "gone"}),
-     Misconfigured("ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED", "gone")),
+    (
+        reply(404, {"error_code": "ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED", "message": "gone"}),
+        Misconfigured("ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED", "gone"),
+    ),
     (reply(404, {"code": "ERR_NEW"}), ChannelLost("ERR_NEW")),
     (reply(405, {"code": "X"}), ChannelLost("X")),
     (reply(400, {"code": "391902", "message": "Accept"}), Misconfigured("391902", "Accept")),
@@ -111,7 +151,9 @@ def test_answers_to_an_append(answer: HttpReply, event: Event) -> None:
 def test_an_open_gives_token_and_status() -> None:
     """A healthy open: the continuation token and the whole status, numbers as numbers."""
     for status in (200, 201):
-        event = decode_open(reply(status, {"next_continuation_token": "0_1", "channel_status": STATUS}))
+        event = decode_open(
+            reply(status, {"next_continuation_token": "0_1", "channel_status": STATUS})
+        )
         assert isinstance(event, ChannelOpened)
         assert event.continuation == "0_1"
         found = event.status
@@ -124,17 +166,44 @@ def test_an_open_gives_token_and_status() -> None:
     ("answer", "event"),
     [
         (reply(409, {"code": "ERR_CHANNEL_HAS_UNCOMMITTED_DATA"}), UncommittedRows()),
-        (reply(409, {"code": "ERR_OPEN_CHANNEL_IN_PROGRESS"}), Throttled("ERR_OPEN_CHANNEL_IN_PROGRESS")),
-        (reply(400, {"error": "ERR_PIPE_KIND_NOT_SUPPORTED"}), Misconfigured("ERR_PIPE_KIND_NOT_SUPPORTED")),
+        (
+            reply(409, {"code": "ERR_OPEN_CHANNEL_IN_PROGRESS"}),
+            Throttled("ERR_OPEN_CHANNEL_IN_PROGRESS"),
+        ),
+        (
+            reply(400, {"error": "ERR_PIPE_KIND_NOT_SUPPORTED"}),
+            Misconfigured("ERR_PIPE_KIND_NOT_SUPPORTED"),
+        ),
         (reply(405, {"message": "no"}), Misconfigured("http_405", "no")),
-        (reply(200, {"next_continuation_token": "", "channel_status": STATUS}), Unresolved("unfit_answer")),
+        (
+            reply(200, {"next_continuation_token": "", "channel_status": STATUS}),
+            Unresolved("unfit_answer"),
+        ),
         (reply(200, {"next_continuation_token": "0_1"}), Unresolved("unfit_answer")),
         (reply(200, b"<html>"), Unresolved("unfit_answer")),
-        (reply(200, {"next_continuation_token": "0_1", "channel_status": {
-            **STATUS, "channel_status_code": "ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED"}}),
-         Misconfigured("ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED", "m")),
-        (reply(200, {"next_continuation_token": "0_1", "channel_status": {
-            **STATUS, "channel_status_code": "ERR_SOMETHING_NEW"}}), ChannelLost("ERR_SOMETHING_NEW")),
+        (
+            reply(
+                200,
+                {
+                    "next_continuation_token": "0_1",
+                    "channel_status": {
+                        **STATUS,
+                        "channel_status_code": "ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED",
+                    },
+                },
+            ),
+            Misconfigured("ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED", "m"),
+        ),
+        (
+            reply(
+                200,
+                {
+                    "next_continuation_token": "0_1",
+                    "channel_status": {**STATUS, "channel_status_code": "ERR_SOMETHING_NEW"},
+                },
+            ),
+            ChannelLost("ERR_SOMETHING_NEW"),
+        ),
     ],
     ids=lambda x: str(x)[:60],
 )
@@ -147,13 +216,17 @@ def test_a_status_poll_finds_the_channel_or_its_loss() -> None:
     """A channel that is not listed is gone; one with a code of its own is judged by the code."""
     healthy = decode_status(reply(200, {"channel_statuses": {"C": STATUS}}), "C")
     assert isinstance(healthy, StatusReported)
-    assert decode_status(reply(200, {"channel_statuses": {}}), "C") == ChannelLost("channel_not_listed")
+    assert decode_status(reply(200, {"channel_statuses": {}}), "C") == ChannelLost(
+        "channel_not_listed"
+    )
     lost = {**STATUS, "channel_status_code": "ERR_CHANNEL_MUST_BE_REOPENED"}
     assert decode_status(reply(200, {"channel_statuses": {"C": lost}}), "C") == ChannelLost(
         "ERR_CHANNEL_MUST_BE_REOPENED"
     )
     assert decode_status(reply(200, {"channel_statuses": []}), "C") == Unresolved("unfit_answer")
-    assert decode_status(reply(200, {"channel_statuses": {"C": {}}}), "C") == Unresolved("unfit_answer")
+    assert decode_status(reply(200, {"channel_statuses": {"C": {}}}), "C") == Unresolved(
+        "unfit_answer"
+    )
     assert decode_status(
         reply(409, {"error_code": "ERR_PIPE_IN_INVALID_STATE"}), "C"
     ) == Misconfigured("ERR_PIPE_IN_INVALID_STATE")
@@ -163,7 +236,9 @@ def test_a_status_is_read_in_both_spellings() -> None:
     """rows_errors for rows_error_count, ACTIVE or 0 for SUCCESS, an empty token for none."""
     other = {k: v for k, v in STATUS.items() if k != "rows_error_count"} | {"rows_errors": 4}
     for code, healthy in (("ACTIVE", True), (0, True), ("SUCCESS", True), ("ERR_X", False)):
-        found = read_status({**other, "channel_status_code": code, "last_committed_offset_token": ""})
+        found = read_status(
+            {**other, "channel_status_code": code, "last_committed_offset_token": ""}
+        )
         assert found is not None
         assert (found.rows_error, found.healthy, found.committed) == (4, healthy, None)
 
@@ -171,8 +246,13 @@ def test_a_status_is_read_in_both_spellings() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("created_on_ms", None), ("created_on_ms", "7"), ("rows_inserted", 1.5), ("rows_inserted", True),
-        ("rows_error_count", -1), ("last_committed_offset_token", 5), ("channel_status_code", None),
+        ("created_on_ms", None),
+        ("created_on_ms", "7"),
+        ("rows_inserted", 1.5),
+        ("rows_inserted", True),
+        ("rows_error_count", -1),
+        ("last_committed_offset_token", 5),
+        ("channel_status_code", None),
     ],
 )
 def test_a_status_with_a_wrong_type_is_no_status(key: str, value: object) -> None:
@@ -198,7 +278,9 @@ def test_no_answer_at_all_breaks_the_reader(status: int, body: bytes) -> None:
     answer = HttpReply(status, {}, body)
     events = (append(answer), decode_open(answer), decode_status(answer, "C"))
     assert all(isinstance(event, Event) for event in events)
-    assert not any(isinstance(event, RowsAccepted | ChannelOpened | StatusReported) for event in events)
+    assert not any(
+        isinstance(event, RowsAccepted | ChannelOpened | StatusReported) for event in events
+    )
 
 
 def test_a_long_answer_is_no_answer() -> None:

@@ -1,5 +1,7 @@
 """The offset token's grammar."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,28 +46,30 @@ def test_no_changed_character_is_overlooked(token: OffsetToken, data: st.DataObj
     text = str(token)
     at = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(codec="utf-8").filter(lambda c: c != text[at]))
-    try:
+    with contextlib.suppress(TokenUnreadable):
         assert parse(text[:at] + other + text[at + 1 :]) != token
-    except TokenUnreadable:
-        pass
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "", "550", "v2|9f3c9f3c9f3c9f3c||00000000000000000001",
+        "",
+        "550",
+        "v2|9f3c9f3c9f3c9f3c||00000000000000000001",
         "v1|9F3C9f3c9f3c9f3c||00000000000000000001",
         "v1|9f3c9f3c9f3c9f3||00000000000000000001",
         "v1|9f3c9f3c9f3c9f3c||0000000000000000001",
         "v1|9f3c9f3c9f3c9f3c||000000000000000000001",
-        "v1|9f3c9f3c9f3c9f3c||0000000000000000000١",
+        "v1|9f3c9f3c9f3c9f3c||0000000000000000000\u0661",
         "v1|9f3c9f3c9f3c9f3c||00000000000000000000",
         "v1|9f3c9f3c9f3c9f3c||99999999999999999999",
         "v1|9f3c9f3c9f3c9f3c|,|00000000000000000001",
         "v1|9f3c9f3c9f3c9f3c|" + ",".join([E2] * 5) + "|00000000000000000001",
         "v1|9f3c9f3c9f3c9f3c|00000000000000000001",
-        "v1|9f3c9f3c9f3c9f3c||00000000000000000001|", " v1|9f3c9f3c9f3c9f3c||00000000000000000001",
-        "v1|9f3c9f3c9f3c9f3c||+0000000000000000001", "v1|9f3c9f3c9f3c9f3c||0000000000000000_001",
+        "v1|9f3c9f3c9f3c9f3c||00000000000000000001|",
+        " v1|9f3c9f3c9f3c9f3c||00000000000000000001",
+        "v1|9f3c9f3c9f3c9f3c||+0000000000000000001",
+        "v1|9f3c9f3c9f3c9f3c||0000000000000000_001",
     ],
 )
 def test_other_grammars_are_refused(text: str) -> None:

@@ -28,7 +28,7 @@ ROW = replace(BATCH, rows=1, samples=1)
 
 
 def pacing() -> Pacing:
-    """Waits that can be foretold: 2, 4, 8 … and 100, 200, 300 …"""
+    """Waits that can be foretold: 2, 4, 8 and so on, and 100, 200, 300."""
     return Pacing(LIMITS, Delays(lambda n: 2.0**n, lambda n: 100.0 * n))
 
 
@@ -38,7 +38,10 @@ def window() -> Window:
 
 
 def test_an_open_asks_before_it_insists() -> None:
-    """Rule 11: ask, on 409 watch until the token stood still for 15 s, then insist, and keep to it."""
+    """Rule 11: ask, on 409 watch until the token stood still for 15 s, then insist.
+
+    And keep to it.
+    """
     plan = OpenPlan(LIMITS)
     assert plan.approach(0) is Approach.ASK
     plan.uncommitted(0)
@@ -86,7 +89,10 @@ def test_failures_wait_longer_and_success_ends_it(event: Unresolved | Unsent | T
 
 
 def test_the_wish_of_the_server_wins() -> None:
-    """Retry-After replaces the schedule; a little jitter is added, so that a fleet does not come at once."""
+    """Retry-After replaces the schedule; a little jitter is added.
+
+    So that a fleet does not come at once.
+    """
     paced = pacing()
     paced.failed(Throttled("x", 30.0), 0)
     assert 30 <= paced.wait_s(0) <= 31
@@ -142,7 +148,10 @@ def test_a_second_stale_without_an_open_of_ours_holds_off() -> None:
 
 
 def test_slow_start_lets_one_batch_through_until_one_is_clean() -> None:
-    """Rule 13: one at a time after an open and after a row error; a clean one of this session ends it."""
+    """Rule 13: one at a time after an open and after a row error.
+
+    A clean one of this session ends it.
+    """
     paced, sent = pacing(), window()
     paced.opened(0)
     assert paced.append_wait_s(sent, 0) == 0
@@ -172,7 +181,10 @@ def test_the_window_has_a_bound_in_bytes() -> None:
 
 
 def test_a_commit_stall_is_seen_after_two_minutes() -> None:
-    """Rule 12: 120 s without a commit while rows are uncommitted; three in a row mean a slow retry."""
+    """Rule 12: 120 s without a commit while rows are uncommitted.
+
+    Three in a row mean a slow retry.
+    """
     paced, sent = pacing(), window()
     paced.opened(0)
     assert not paced.stalled(sent, 500)
@@ -246,7 +258,10 @@ def test_what_may_have_been_applied_is_only_noted() -> None:
 
 
 def test_counters_balance_or_they_do_not() -> None:
-    """Rule 14: inserted and errors must be the rows sent; less is a lag or a loss, more is a stranger."""
+    """Rule 14: inserted and errors must be the rows sent; less is a lag or a loss.
+
+    More is a stranger.
+    """
     sent = Window("t0", Position(1, 0), 2, Counters(10, 1))
     assert sent.balanced(Counters(12, 1))
     sent.accepted(BATCH)
