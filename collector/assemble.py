@@ -3,16 +3,15 @@
 A value that was not measured is NULL with its reason, never 0.0 and never one of an earlier row.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.drivers import Measurement
-from collector.timekeeping import Stamp
+from collector.stamp import Stamp, json_text, stamped_row
 from common.columns import BY_NAME, Scalar
 from common.sample import Kind, Quality, SensorStatus
-from common.spool.row import NewRow, new_row
+from common.spool.row import NewRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +27,6 @@ class ChipReport:
     sensor: str
     measurement: Measurement | None
     status: SensorStatus
-
-
-def json_text(value: Mapping[str, object]) -> str:
-    """JSON as the spool keeps it: compact, in the order given, no NaN."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-
-
-def stamped_row(stamp: Stamp, kind: Kind, values: Mapping[str, Scalar]) -> NewRow:
-    """A row of any kind; columns that ``values`` does not name are NULL."""
-    return new_row(
-        {
-            "taken_at": stamp.realtime_ns // 1000,
-            "clock_synced": stamp.synced,
-            "boottime_ns": stamp.boottime_ns,
-            "kind": kind.value,
-            **values,
-        }
-    )
 
 
 def within(name: str, value: float) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from collector.drivers.sgp30_baseline import Baseline
-from collector.timekeeping import Stamp
+from collector.stamp import Stamp
 
 FILE: Final = "sgp30-baseline.json"
 _FORMAT: Final = 1

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from collector.gaps import Reason, gap_row
-from collector.timekeeping import Stamp
+from collector.gaps import Gap, GapReason, gap_row
+from collector.stamp import Stamp
 from common.sample import Kind
 from common.spool.row import INDEX, NewRow
 
@@ -95,8 +95,10 @@ class Ring:
         rows = [row for _, row in self._chunk]
         loss = self._chunk_loss
         if loss is not None:
-            gap = gap_row(stamp, Reason.MEMORY_FULL, loss.ticks, loss.from_ns, loss.to_ns)
-            rows.insert(0, gap)
+            gap = Gap(
+                GapReason.MEMORY_FULL, loss.ticks, from_ns=loss.from_ns, to_ns=loss.to_ns
+            )
+            rows.insert(0, gap_row(gap, stamp))
         return rows
 
     def stored(self) -> None:

@@ -16,12 +16,12 @@ from typing import Final
 from collector.assemble import sample_row
 from collector.bus import Bus, BusError, BusGone, BusTimeout, Nack
 from collector.compensation import Compensation
-from collector.gaps import MissedTicks, clock_step_row
 from collector.health import Lockup, Remedy
 from collector.host import Host
+from collector.missed import MissedTicks
 from collector.schedule import Alignment, Grid, Tick
 from collector.station import News, Station, Turn
-from collector.timekeeping import Step, Synchronised, Timekeeper
+from collector.timekeeping import Step, Synchronised, Timekeeper, clock_step_row
 from common.clock import Clock
 from common.logs import Log
 from common.spool.row import NewRow

@@ -9,7 +9,10 @@ clock is synchronised; earlier rows of the boot are re-dated with it when they a
 from dataclasses import dataclass
 from typing import Final
 
+from collector.stamp import Stamp, marker_row, utc_text
 from common.clock import Clock
+from common.sample import Kind
+from common.spool.row import NewRow
 
 STEP_NS_MIN: Final = 500_000_000
 """A change of the offset by more than this, between two looks, is a step."""
@@ -18,26 +21,6 @@ SYNC_LOOK_S: Final = 1.0
 """The kernel is asked at most this often whether it is synchronised."""
 
 _NS: Final = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """One moment on both clocks.
-
-    Attributes:
-        realtime_ns: wall clock, nanoseconds since 1970 UTC.
-        boottime_ns: nanoseconds since boot, suspend included.
-        synced: whether the kernel held the wall clock to be synchronised.
-    """
-
-    realtime_ns: int
-    boottime_ns: int
-    synced: bool
-
-    @property
-    def offset_ns(self) -> int:
-        """What to add to a boottime of this boot to get the wall clock."""
-        return self.realtime_ns - self.boottime_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +117,14 @@ class Timekeeper:
 def seconds(ns: int) -> float:
     """Nanoseconds as seconds, for messages and details."""
     return round(ns / _NS, 3)
+
+
+def clock_step_row(step: Step) -> NewRow:
+    """The event row of a step of the wall clock; its detail has the times before and after."""
+    detail = {
+        "event": "clock_step",
+        "by_s": seconds(step.by_ns),
+        "from": utc_text(step.at.realtime_ns - step.by_ns),
+        "to": utc_text(step.at.realtime_ns),
+    }
+    return marker_row(step.at, Kind.EVENT, detail)

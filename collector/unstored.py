@@ -7,9 +7,9 @@ otherwise the count is unknown, and the row, once re-dated, shows the time all t
 
 from dataclasses import dataclass
 
-from collector.gaps import Reason, gap_row
+from collector.gaps import Gap, GapReason, gap_row
 from collector.spool.decide import LastRow
-from collector.timekeeping import Stamp
+from collector.stamp import Stamp
 from common.spool.row import NewRow
 
 _NS = 1_000_000_000
@@ -57,15 +57,17 @@ def unstored_row(
     """
     if last is None:
         return None
-    reason = Reason.NOT_RUNNING if last.clean else Reason.KILLED
+    reason = GapReason.NOT_RUNNING if last.clean else GapReason.KILLED
     pause_ns = _pause_ns(last, now, boot_id)
     known_ns = last.stamp.realtime_ns
     if pause_ns is None:
-        return gap_row(now, reason, None, known_ns, now.realtime_ns if now.synced else None)
+        until_ns = now.realtime_ns if now.synced else None
+        return gap_row(Gap(reason, None, from_ns=known_ns, to_ns=until_ns), now)
     count = round((pause_ns / _NS + first_tick_in_s) / interval_s) - 1
     if count <= 0:
         return None
-    return gap_row(now, reason, count, now.realtime_ns - pause_ns, now.realtime_ns)
+    from_ns = now.realtime_ns - pause_ns
+    return gap_row(Gap(reason, count, from_ns=from_ns, to_ns=now.realtime_ns), now)
 
 
 def _pause_ns(last: LastStored, now: Stamp, boot_id: str) -> int | None:

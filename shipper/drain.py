@@ -12,7 +12,7 @@ from typing import Final
 from common.columns import Scalar
 from common.errors import LockHeld, SpoolError
 from shipper.exchange import Exchange
-from shipper.feed import Feed, InstallChanged, Order
+from shipper.feed import Feed, Order, SpoolChanged
 from shipper.feedback import Feedback, Machinery
 from shipper.gate import Gate
 from shipper.graves import Graves
@@ -112,8 +112,9 @@ class Drain:
             wait_s = self._step(now_s)
         except LockHeld:
             return _LOCK_RETRY_S
-        except InstallChanged as error:
-            self._feedback.give_up(f"install {error}", now_s)
+        except SpoolChanged as error:
+            self._world.observer.alarm("spool_changed", str(error))
+            self._feedback.give_up("spool_changed", now_s)
             return 0.0
         except RemoteProtocolError as error:
             self._parts.pacing.faulted("broken_promise", now_s)
@@ -189,7 +190,9 @@ class Drain:
         return batch, 0.0
 
     def _housekeeping(self, now_s: float) -> None:
-        """Events: those of past days may be copied; one a day keeps an idle channel alive."""
+        """Before a poll: is the spool still ours; and events, of which one a day keeps us alive."""
+        if self._parts.channel.state is State.READY:
+            self._parts.feed.verify(self._parts.channel.marks.accepted)
         ledger, realtime_ns = self._world.ledger, self._world.clock.realtime_ns()
         if now_s - self._events_s >= _HOUR_S:
             self._events_s = now_s

@@ -24,8 +24,8 @@ CHUNK_ROWS: Final = 256
 """Rows read at a time; a batch is built from chunks, so memory does not grow with the backlog."""
 
 
-class InstallChanged(Exception):
-    """The spool belongs to another install now: the session is over."""
+class SpoolChanged(Exception):
+    """The spool is of another install or history now: places of the session mean nothing in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,37 @@ class Feed:
         self._lineage = Lineage()
         self._held = False
 
+    def begin(self, lineage: Lineage) -> None:
+        """A session begins, whose places refer to this lineage."""
+        self._lineage = lineage
+        self._waiting_since_s = None
+
+    def verify(self, after: Position) -> None:
+        """See that the spool still is the one that the session's places refer to.
+
+        A card, or an operator with a backup, can take epochs back while we run; the next one gets
+        the order of a lost one, and rows would be skipped that only look as if they were sent.
+
+        Args:
+            after: the newest place that the session relies on.
+
+        Raises:
+            SpoolChanged: see the class.
+        """
+        found = self._spool.lineage()
+        known = {epoch.order: epoch.epoch for epoch in self._lineage.epochs}
+        for epoch in found.epochs:
+            if epoch.epoch != known.pop(epoch.order, epoch.epoch):
+                raise SpoolChanged(f"epoch {epoch.order} is {epoch.epoch} now")
+        if known:
+            raise SpoolChanged(f"epochs {sorted(known)} are gone")
+        newest = found.newest
+        if newest is not None and newest.order == after.order and newest.last_seq < after.seq:
+            raise SpoolChanged(
+                f"epoch {newest.epoch} ends at {newest.last_seq}, before {after.seq}"
+            )
+        self._lineage = found
+
     def due_s(self, after: Position, now_s: float) -> float | None:
         """Seconds until a batch is due; 0: now; ``None``: no row waits."""
         newest = self._spool.newest()
@@ -87,10 +118,11 @@ class Feed:
         """Cut a batch and store its end as exposed; ``None``: every row waits for the clock.
 
         Raises:
-            InstallChanged: see the class.
+            SpoolChanged: see the class.
             LockHeld: the collector is thinning just now.
             SpoolError: a file cannot be read or written.
         """
+        self.verify(order.after)
         work = _Cut(self._spool, encoder, graves, order)
         with self._world.exposure:
             last = work.fill(install, self._limits.batch_bytes_max, self._waits)
@@ -100,8 +132,6 @@ class Feed:
             if Position(last.origin.order, last.seq) > order.exposed:
                 self._world.ledger.expose(last.origin.epoch, last.seq)
         epoch = last.origin.epoch
-        if self._lineage.find(epoch) is None:
-            self._lineage = self._spool.lineage()
         packed = work.builder.pack()
         if not work.full:
             self._waiting_since_s = None
@@ -155,7 +185,7 @@ class _Cut:
             rows = self._spool.read_after(None if after == START else after, wanted)
             for row in rows:
                 if row.origin.install_id != install.install_id:
-                    raise InstallChanged(row.origin.install_id)
+                    raise SpoolChanged(f"another install, {row.origin.install_id}")
                 if last is not None and row.origin.epoch != last.origin.epoch:
                     self.full = True
                     return last

@@ -139,6 +139,7 @@ class Feedback:
         if isinstance(found.event, Declined):
             parts.pacing.faulted(found.event.reason, now_s)
             return
+        parts.feed.begin(found.lineage)
         parts.settlement = Settlement(parts.world, parts.limits, found, parts.channel)
         parts.pacing.opened(now_s)
         self._settle(status, now_s)

@@ -24,7 +24,9 @@ class Resumption:
         event: ``Resumed`` or ``Declined``.
         target: what progress belongs to from now on.
         created_on_ms: the channel's birth.
+        lineage: the epochs that all places of the session refer to.
         in_doubt: rows through it are flagged; ``START``: none.
+        in_doubt_mark: the same, as it is stored.
         anchored: whether the counters' base is known. If not, nothing is sent until the counters
             have stood still, and only then the base, the birth date and the doubt become durable
             together.
@@ -34,7 +36,9 @@ class Resumption:
     event: Resumed | Declined
     target: str
     created_on_ms: int
+    lineage: Lineage
     in_doubt: Position = START
+    in_doubt_mark: Mark | None = None
     anchored: bool = True
     alarms: tuple[tuple[str, str], ...] = ()
 
@@ -90,10 +94,19 @@ class Resumer:
         in_doubt = self._in_doubt(decision, local)
         if start.anchored:
             self._store(status, local, in_doubt, start.base)
-        window = Window(status.committed, decision.cursor, start.carried, start.base)
+        lineage, cursor = local.known.lineage, decision.cursor
+        epoch = "" if cursor == START else lineage.at(cursor.order).epoch
+        window = Window(status.committed, cursor, epoch, start.carried, start.base)
         event = Resumed(window, _marks(decision, local.known))
         return Resumption(
-            event, local.target, status.created_on_ms, in_doubt, start.anchored, alarms
+            event,
+            local.target,
+            status.created_on_ms,
+            lineage,
+            in_doubt,
+            mark_of(lineage, in_doubt),
+            start.anchored,
+            alarms,
         )
 
     def _decline(
@@ -107,7 +120,13 @@ class Resumer:
         if decision.request:
             self._world.ledger.request(decision.request, f"{decision.case} {status.committed}")
         reason = f"{decision.case}: {decision.request or 'the token is not readable'}"
-        return Resumption(Declined(reason), local.target, status.created_on_ms, alarms=alarms)
+        return Resumption(
+            Declined(reason),
+            local.target,
+            status.created_on_ms,
+            local.known.lineage,
+            alarms=alarms,
+        )
 
     def _local(self, status: ChannelStatus, target: str) -> _Local:
         spool = self._world.spool

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from common.identity import Lineage, Position
+from common.identity import Position
 from common.ship_state import Acknowledgement
 from shipper.dead_letters import DeadLetter
 from shipper.graves import raw_line
@@ -21,7 +21,7 @@ from shipper.protocol.limits import Limits
 from shipper.protocol.payload import Row, RowCorrupt, RowEncoder, Sending
 from shipper.protocol.reconcile import START
 from shipper.protocol.window import Counters
-from shipper.resumption import Resumption, mark_of
+from shipper.resumption import Resumption
 from shipper.walk import rows_between
 
 
@@ -64,7 +64,6 @@ class Settlement:
         self._resumption = resumption
         self._channel = channel
         self._encoder = RowEncoder(None)
-        self._lineage = Lineage()
         self._stable: _Stable | None = None
         self._imbalance_since_s: float | None = None
         self._alarmed = False
@@ -108,15 +107,13 @@ class Settlement:
             bad = channel.window.bound(status.error_upper_bound)
             self._tell_rejected(errors, after, bad, status)
             held = self._held(after, bad, status.last_error)
-        place = mark_of(self._known(through), through)
-        assert place is not None, "nothing was committed, yet it is to be acknowledged"
         if through >= self.in_doubt:
             self.in_doubt = START
-        mark = mark_of(self._known(self.in_doubt), self.in_doubt)
+        mark = None if self.in_doubt == START else self._resumption.in_doubt_mark
         # Across two incarnations of a channel the acknowledgement comes first: a birth date stored
         # without it would hold the new counters against the old place at the next open.
         self._world.ledger.acknowledge(
-            Acknowledgement(status.committed, place.epoch, place.seq),
+            Acknowledgement(status.committed, channel.window.epoch, through.seq),
             rows_inserted=counters.inserted,
             rows_error=counters.errors,
             held=held,
@@ -205,9 +202,3 @@ class Settlement:
         text = json.dumps(detail, separators=(",", ":"))
         self._world.ledger.add_event(kind, text, self._world.clock.realtime_ns())
         self._world.observer.alarm(kind, text)
-
-    def _known(self, place: Position) -> Lineage:
-        """The lineage, read again when it does not reach a place."""
-        if not any(epoch.order == place.order for epoch in self._lineage.epochs):
-            self._lineage = self._world.spool.lineage()
-        return self._lineage

@@ -7,7 +7,7 @@ files may be missing, damaged, restored from a copy, or come from another device
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from collector.spool.gaps import Gap, GapReason
+from collector.gaps import Gap, GapReason
 from collector.spool.position import PositionRecord
 from common.hardware import Match, match
 from common.identity import Hardware, Install, Lineage

@@ -4,9 +4,8 @@ import json
 import sqlite3
 from typing import Final
 
-from collector.spool.gaps import marker_row
-from collector.spool.options import moment
 from collector.spool.store import SpoolStore
+from collector.stamp import marker_row, read_stamp
 from common.sample import Kind
 from common.ship_state import ShippingEvent, ShipState
 
@@ -27,10 +26,10 @@ def copy_events(store: SpoolStore, ship: ShipState) -> int:
     fresh = [event for event in ship.events if event.id not in copied]
     if not fresh:
         return 0
-    now = moment(store.clock)
+    now = read_stamp(store.clock)
     with store.transaction("copy_events") as connection:
         first = store.last_seq + 1
-        store.insert(connection, [marker_row(Kind.EVENT, _detail(e), now) for e in fresh])
+        store.insert(connection, [marker_row(now, Kind.EVENT, _detail(e)) for e in fresh])
         connection.executemany(
             "INSERT INTO events (id, seq) VALUES (?, ?)",
             [(event.id, seq) for seq, event in enumerate(fresh, first)],
@@ -48,8 +47,8 @@ def _forget(connection: sqlite3.Connection, ship: ShipState) -> None:
     connection.executemany("DELETE FROM events WHERE id = ?", [r for r in old if r[0] not in named])
 
 
-def _detail(event: ShippingEvent) -> str:
-    """JSON of the row's detail."""
+def _detail(event: ShippingEvent) -> dict[str, object]:
+    """The row's detail."""
     told = {
         "event": event.kind,
         "id": event.id,
@@ -61,4 +60,4 @@ def _detail(event: ShippingEvent) -> str:
         detail = json.loads(event.detail)
     except ValueError:
         detail = event.detail
-    return json.dumps({**told, "detail": detail}, separators=(",", ":"))
+    return {**told, "detail": detail}

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.clock import Clock
 from common.database import Opener, open_reader, open_writer
 from common.identity import Hardware
 from common.spool.prepare import prepare
@@ -66,23 +65,3 @@ class Means:
     open_reader: Opener = open_reader
     prepare: Prepare = prepare
     random_bytes: Callable[[int], bytes] = field(default=os.getrandom)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One reading of the clocks, for a row that the spool itself writes.
-
-    Attributes:
-        taken_at: wall clock, UTC, µs.
-        boottime_ns: uptime, suspend included.
-        synced: whether the kernel says that the wall clock is right.
-    """
-
-    taken_at: int
-    boottime_ns: int
-    synced: bool
-
-
-def moment(clock: Clock) -> Moment:
-    """Read the clocks."""
-    return Moment(clock.realtime_ns() // 1000, clock.boottime_ns(), clock.synchronised())

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from collector.spool.decide import Plan
-from collector.spool.options import Moment, Names
+from collector.spool.options import Names
+from collector.stamp import Stamp
 from common.identity import Epoch, Hardware, Install, Lineage
 from common.ship_state import Mark
 from common.spool.row import NewRow, row_crc
@@ -35,7 +36,7 @@ class Records:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, now: Moment, random_bytes: Callable[[int], bytes]
+        self, connection: sqlite3.Connection, now: Stamp, random_bytes: Callable[[int], bytes]
     ) -> None:
         self.connection = connection
         self.now = now
@@ -52,7 +53,7 @@ class Records:
                 install.install_id,
                 install.hardware.board_serial,
                 install.hardware.card_serial,
-                self.now.taken_at,
+                self.now.realtime_ns // 1000,
             ),
         )
         return install
@@ -126,7 +127,7 @@ class Records:
         self.connection.execute(
             "INSERT INTO epochs (ord, epoch, parent, boot_id, first_seq, stored_before, reason, "
             "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*record, self.now.taken_at),
+            (*record, self.now.realtime_ns // 1000),
         )
 
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from collector.spool.gaps import Gap, GapReason, gap_row
-from collector.spool.options import moment
+from collector.gaps import Gap, GapReason, gap_row
 from collector.spool.settle import Happening
 from collector.spool.store import SpoolStore
+from collector.stamp import read_stamp
 from common.columns import Scalar
 from common.spool import tables
 from common.spool.row import row_crc
@@ -149,14 +149,13 @@ class Salvage:
         """Tell what was not carried over, and let the shipper go on, in one transaction."""
         if task.next <= task.last:
             task.mark_bad(task.next, task.last)
-        gaps = [
-            Gap(GapReason.QUARANTINE, high - low + 1, low, high) for low, high in _joined(task.bad)
-        ]
-        now = moment(self._store.clock)
+        bad = _joined(task.bad)
+        gaps = [Gap(GapReason.QUARANTINE, high - low + 1, low, high) for low, high in bad]
+        now = read_stamp(self._store.clock)
         with self._store.transaction("salvage") as connection:
             self._store.insert(connection, [gap_row(gap, now) for gap in gaps])
             tables.write_state(connection, SALVAGE_KEY, None)
-        lost = sum(gap.count for gap in gaps)
+        lost = sum(high - low + 1 for low, high in bad)
         self._store.tell(
             Happening("salvage_ended", {"lost_rows_max": lost, "file": task.file}, alarm=lost > 0)
         )

@@ -11,14 +11,15 @@ import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from collector.gaps import gap_row
 from collector.spool import decide as deciding
 from collector.spool import facts as fact_finding
 from collector.spool import licence, quarantine
 from collector.spool.decide import Found, LastRow, Plan, SpoolFacts
-from collector.spool.gaps import gap_row
-from collector.spool.options import Means, SpoolOptions, moment
+from collector.spool.options import Means, SpoolOptions
 from collector.spool.position import read_record
 from collector.spool.records import Records
+from collector.stamp import read_stamp
 from common.clock import Clock
 from common.database import SpoolCorrupt, translate
 from common.errors import SpoolError
@@ -169,7 +170,7 @@ def _apply(
     connection = means.open_writer(path)
     try:
         connection.execute("BEGIN IMMEDIATE")
-        records = Records(connection, moment(clock), means.random_bytes)
+        records = Records(connection, read_stamp(clock), means.random_bytes)
         settled = _write(records, options, found, plan, aside)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
@@ -240,5 +241,6 @@ def _told(found: Found, plan: Plan, settled: Settled, aside: Path | None) -> lis
         told.append(Happening("new_epoch", fields | {"next_seq": plan.next_seq}))
     for gap in plan.gaps:
         alarm = gap.reason.value in ("lost_by_cut", "inherited")
-        told.append(Happening("gap", {"reason": gap.reason.value, "count": gap.count}, alarm=alarm))
+        counted = {"reason": gap.reason.value, "count": gap.count or 0}
+        told.append(Happening("gap", counted, alarm=alarm))
     return told

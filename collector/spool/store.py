@@ -24,12 +24,7 @@ from common.lock import FileLock
 from common.spool import tables
 from common.spool.prepare import make_directory
 from common.spool.row import NewRow, canonical, row_crc
-from common.spool.schema import (
-    CLEAN_STOP_KEY,
-    COLLECTOR_LOCK,
-    INSERT_ROW,
-    SPOOL_FILE,
-)
+from common.spool.schema import CLEAN_STOP_KEY, COLLECTOR_LOCK, INSERT_ROW, SPOOL_FILE
 
 _MEANS: Final = Means()
 

@@ -14,9 +14,9 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Final
 
-from collector.spool.gaps import Gap, GapReason, gap_row, merged
-from collector.spool.options import moment
+from collector.gaps import Gap, GapReason, gap_row, merged
 from collector.spool.store import SpoolStore
+from collector.stamp import read_stamp
 from common.columns import Scalar
 from common.sample import Kind
 from common.spool import tables
@@ -41,22 +41,22 @@ class _Removed:
     dropped: bool = False
     first_seq: int | None = None
     last_seq: int | None = None
-    from_us: int | None = None
-    to_us: int | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
     gap_details: list[str] = field(default_factory=list)
 
     def add(self, rows: list[Raw]) -> None:
         """Count rows that go, in order."""
         for row in rows:
-            seq, taken_at = int(row[0] or 0), int(row[_TAKEN_AT] or 0)
+            seq, taken_ns = int(row[0] or 0), int(row[_TAKEN_AT] or 0) * 1000
             if row[_KIND] == Kind.GAP:
                 self.gap_details.append(str(row[_DETAIL]))
             else:
                 self.samples += 1
             self.first_seq = seq if self.first_seq is None else min(self.first_seq, seq)
             self.last_seq = seq if self.last_seq is None else max(self.last_seq, seq)
-            self.from_us = taken_at if self.from_us is None else min(self.from_us, taken_at)
-            self.to_us = taken_at if self.to_us is None else max(self.to_us, taken_at)
+            self.from_ns = taken_ns if self.from_ns is None else min(self.from_ns, taken_ns)
+            self.to_ns = taken_ns if self.to_ns is None else max(self.to_ns, taken_ns)
 
     def gap(self) -> Gap:
         """The one gap row of the pass."""
@@ -71,8 +71,8 @@ class _Removed:
             self.samples + count,
             self.first_seq,
             self.last_seq,
-            self.from_us,
-            self.to_us,
+            self.from_ns,
+            self.to_ns,
             more,
         )
 
@@ -123,7 +123,7 @@ def thin(store: SpoolStore, after: int, pages: int) -> Thinned | None:
         tables.write_state(connection, _STATE_KEY, json.dumps({"stride": stride, "after": start}))
         freed = _free_pages(connection) - before
         if removed.first_seq is not None:
-            store.insert(connection, [gap_row(removed.gap(), moment(store.clock))])
+            store.insert(connection, [gap_row(removed.gap(), read_stamp(store.clock))])
     if removed.first_seq is None:
         return None
     return Thinned(removed.samples, freed, removed.gap().reason)

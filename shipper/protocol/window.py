@@ -34,12 +34,14 @@ class Sent:
 
     Attributes:
         token: its end token.
+        epoch: of its rows, by name: orders are given anew after a card lost epochs.
         last: position of its last row.
         rows: how many rows.
         spool_bytes: what they hold in the spool, estimated: half their length as JSON.
     """
 
     token: str
+    epoch: str
     last: Position
     rows: int
     spool_bytes: int
@@ -51,15 +53,17 @@ class Window:
     Args:
         token: the server's committed text at the open.
         committed: the place that the reconcile table gave it.
+        epoch: that place's epoch, by name; "" before the first row.
         carried: rows between acknowledged and committed at the open, of sessions before.
         base: the counters that belong to acknowledged.
     """
 
     def __init__(
-        self, token: str | None, committed: Position, carried: int, base: Counters
+        self, token: str | None, committed: Position, epoch: str, carried: int, base: Counters
     ) -> None:
         self.token = token
         self.committed = committed
+        self.epoch = epoch
         self.base = base
         self._rows_committed = carried
         self._spool_bytes = 0
@@ -88,7 +92,8 @@ class Window:
 
     def accepted(self, batch: Batch) -> None:
         """One more batch is buffered on the server."""
-        sent = Sent(batch.end_token, batch.last, batch.rows, batch.raw_bytes // 2)
+        half = batch.raw_bytes // 2
+        sent = Sent(batch.end_token, batch.epoch, batch.last, batch.rows, half)
         self._uncommitted.append(sent)
         self._spool_bytes += sent.spool_bytes
 
@@ -111,7 +116,7 @@ class Window:
         while self.token != token:
             sent = self._uncommitted.popleft()
             self._settling.append(sent)
-            self.token, self.committed = sent.token, sent.last
+            self.token, self.epoch, self.committed = sent.token, sent.epoch, sent.last
             rows += sent.rows
         self._rows_committed += rows
         return rows

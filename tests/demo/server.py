@@ -36,6 +36,8 @@ class Server:
 
     def __init__(self, places: Places, commit_s: float) -> None:
         self.trouble = ""
+        self._later: list[str] = []
+        self._frozen = False
         self._places = places
         self._port = free_port()
         self._admin = AdminClient(self._port)
@@ -95,16 +97,23 @@ class Server:
     def freeze(self) -> None:
         """SIGSTOP: connections are taken by the kernel, and nobody answers."""
         self.trouble = "the server is silent"
+        self._frozen = True
         self.program.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It answers again, late."""
+        """It answers again, late; faults that were added meanwhile begin."""
         self.trouble = ""
+        self._frozen = False
         self.program.signal(signal.SIGCONT)
+        while self._later:
+            self.fault(self._later.pop(0))
 
     def fault(self, spec: str) -> None:
         """Add faults from the emulator's menu."""
-        self._admin.add_faults(spec)
+        if self._frozen:
+            self._later.append(spec)
+        else:
+            self._admin.add_faults(spec)
 
     def heal(self) -> None:
         """All faults off."""

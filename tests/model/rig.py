@@ -21,9 +21,10 @@ from tests.emulators.ingest.answers import ChannelName, Pipe
 from tests.emulators.ingest.knobs import Knobs
 from tests.emulators.ingest.model import IngestModel
 from tests.emulators.ingest.store import MemoryStore
-from tests.model.simulation import SimClock, Watcher
-from tests.model.simulation_files import Mortality, SimLedger, SimSpool, unlocked
+from tests.model.simulation_device import NoLock, SimClock, Watcher
+from tests.model.simulation_ledger import SimLedger
 from tests.model.simulation_server import SimTransport
+from tests.model.simulation_spool import Mortality, SimSpool
 
 HARDWARE = Hardware("board", "card")
 INSTALL = Install("0123456789ABCDEF", HARDWARE)
@@ -109,7 +110,7 @@ class Rig:
 
     def start(self, *, target_name: str | None = None) -> Drain:
         """A new process; the old one is forgotten."""
-        world = World(self.spool, self.ledger, self.transport, self.clock, self.watcher, _lock())
+        world = World(self.spool, self.ledger, self.transport, self.clock, self.watcher, NoLock())
         present = Present(target_name or self.options.target_name, HARDWARE)
         setup = Setup(
             Target("ACCOUNT", *PIPE),
@@ -158,9 +159,8 @@ class Rig:
 
     def home(self) -> bool:
         """Whether the newest row is acknowledged."""
-        return self.acknowledged == self.spool.newest()
+        return self.acknowledged() == self.spool.newest()
 
-    @property
     def acknowledged(self) -> Position | None:
         """The licence to trim, as a place."""
         found = self.ledger.state.progress.acknowledged
@@ -175,26 +175,3 @@ class Rig:
     def _new_id(self) -> str:
         self.ids += 1
         return f"id-{self.ids}"
-
-
-class _lock:  # noqa: N801 - stands where a context manager function would
-    """The exposure lock of a device that never thins; can be entered again and again."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-__all__ = [
-    "EPOCHS",
-    "HARDWARE",
-    "INSTALL",
-    "LIVE",
-    "PIPE",
-    "Options",
-    "Rig",
-    "Scripted",
-    "unlocked",
-]

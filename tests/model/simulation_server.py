@@ -17,7 +17,7 @@ from shipper.protocol.replies import HttpReply
 from shipper.protocol.requests import HttpRequest, Operation
 from tests.emulators.ingest.answers import Append, ChannelName, ChannelStatus, Pipe, Refused
 from tests.emulators.ingest.model import IngestModel
-from tests.model.simulation_files import Mortality
+from tests.model.simulation_spool import Mortality
 
 _GZIP = 16 + zlib.MAX_WBITS
 

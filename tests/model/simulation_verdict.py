@@ -4,13 +4,14 @@ Or it is written down why not.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from common.spool.row import INDEX, StoredRow
 from shipper.dead_letters import DeadLetter
+from shipper.protocol.token import parse
 from tests.emulators.ingest.store import MemoryStore
 
 _BOOTTIME = INDEX["boottime_ns"]
@@ -53,6 +54,11 @@ class Books:
                 raise Broken(f"{key} names two samples")
             self.stored[key] = row
             self.places[key] = len(self.places)
+
+    def place_of(self, install: str, token: str) -> int:
+        """When the row that a token names was stored."""
+        found = parse(token)
+        return self.places[Key(install, found.epoch, found.seq)]
 
     def lose(self, rows: Iterable[StoredRow]) -> None:
         """A card gave rows back."""
@@ -99,6 +105,16 @@ class Auditor:
             key = Key(row["install_id"], row["epoch"], row["seq"])
             self.deliveries[key].errors += 1
         self._errors = len(errors)
+
+    def totals(self) -> Counter[str]:
+        """What the server has in all."""
+        found: Counter[str] = Counter()
+        for delivery in self.deliveries.values():
+            found["copies"] += delivery.copies
+            found["flagged"] += delivery.flagged
+            found["tombstones"] += delivery.tombstones
+            found["row errors"] += delivery.errors
+        return found
 
     def covered(self, row: StoredRow) -> bool:
         """Whether the server has had a row, good or bad."""

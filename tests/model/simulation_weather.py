@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.emulators.ingest.knobs import Knobs
 from tests.emulators.ingest.rows import Poison, RowRule
 from tests.model.simulation_server import Line
 
@@ -21,6 +22,7 @@ class Weather:
         collect: the collector copies, honours and trims.
         kill: the shipper will die within its next dozen port calls.
         cut: a power cut.
+        restore: an older spool is put back under the running shipper.
         lie: at a cut each file may lose up to so many of its last writes.
         invalidate: the server invalidates the channel.
         lose: the server forgets the channel (table replaced, expired).
@@ -39,6 +41,7 @@ class Weather:
     collect: float = 0.25
     kill: float = 0.1
     cut: float = 0.04
+    restore: float = 0.0
     lie: int = 0
     invalidate: float = 0.0
     lose: float = 0.0
@@ -53,6 +56,17 @@ class Weather:
     counters_lag_s: float = 0.0
     row_rules: tuple[RowRule, ...] = ()
     refuse_rules: tuple[RowRule, ...] = ()
+
+    def knobs(self) -> Knobs:
+        """How the server behaves."""
+        return Knobs(
+            commit_delay_s=self.commit_delay_s,
+            commit_jitter_s=self.commit_jitter_s,
+            counters_lag_s=self.counters_lag_s,
+            parses_rows=bool(self.row_rules),
+            row_rules=self.row_rules,
+            refuse_rules=self.refuse_rules,
+        )
 
 
 def weather_of(random: Random, climate: str | None = None) -> Weather:
@@ -93,7 +107,8 @@ def _lying_card(random: Random) -> Weather:
         line=_bad_line(random),
         store=0.5,
         collect=0.05,
-        cut=0.1,
+        cut=0.08,
+        restore=0.04,
         lie=random.choice((3, 8, 16)),
         commit_delay_s=random.choice((1.0, 5.0)),
         commit_jitter_s=0.5,

@@ -12,7 +12,8 @@ import os
 
 import pytest
 
-from tests.model.simulation import Simulation, attempt, run_many
+from tests.model.simulation import attempt, run_many
+from tests.model.simulation_history import Simulation
 from tests.model.simulation_mistakes import MISTAKES
 from tests.model.simulation_weather import CLIMATES
 
@@ -27,6 +28,7 @@ CAUGHT_IN = {
     "go_on_after_exposed": "crashes",
     "keep_no_letter": "poison",
     "trim_without_counters": "poison",
+    "rely_on_orders": "lying card",
 }
 """The weather that brings each mistake to light soonest."""
 

@@ -1,7 +1,9 @@
 """The two installed services as processes: rows travel, restarts are harmless, one of each only."""
 
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -41,6 +43,20 @@ def test_rows_travel_from_chip_to_table(bench: World) -> None:
     assert any(row.values.get("scd4x_co2_ppm") for row in samples)
     assert any(row.values.get("icp10125_pressure_pa") for row in samples)
     assert not bench.collector.surprises + bench.shipper.surprises
+    _find_what_is_planted(bench)
+
+
+def _find_what_is_planted(bench: World) -> None:
+    """Negative control: the verdict reads the server's table itself, and sees every tampering."""
+    for sql, sort in (
+        ("update rows set row = replace(row, '\"seq\":3,', '\"seq\":2,')", "duplicated"),
+        ("delete from rows where row like '%\"seq\":4,%'", "lost"),
+        ("update rows set row = replace(row, '\"sample\"', '\"gap\"')", "changed"),
+    ):
+        with closing(sqlite3.connect(bench.server.rows_db)) as connection, connection:
+            assert connection.execute(sql).rowcount > 0
+        verdict = reconcile(*bench.evidence(), round(INTERVAL_S * 1e9))
+        assert sort in {finding.sort for finding in verdict.findings}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -52,7 +68,7 @@ def test_a_restart_of_both_loses_and_doubles_nothing(bench: World, number: signa
         assert service.kill() if number == signal.SIGKILL else service.stop() == ExitCode.OK
     before = bench.server.committed_count()
     bench.start()
-    until(lambda: bench.server.committed_count() >= before + 10)
+    until(lambda: bench.server.committed_count() >= before + 5)
     _verdict(bench)
     rows = bench.server.committed_rows()
     assert len({row.key.epoch for row in rows}) == 1

@@ -6,7 +6,7 @@ import pytest
 
 from collector.assemble import ChipReport, lacking, sample_row, sensor_values, within
 from collector.drivers import Measurement, Reading
-from collector.timekeeping import Stamp
+from collector.stamp import Stamp
 from common.sample import SensorStatus
 from tests.unit.collector.bench import record
 

@@ -3,10 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.assemble import stamped_row
-from collector.gaps import Reason, gap_row
+from collector.gaps import Gap, GapReason, gap_row
 from collector.ring import CHUNK_ROWS, Ring
-from collector.timekeeping import Stamp
+from collector.stamp import Stamp, stamped_row
 from common.sample import Kind
 from common.spool.row import NewRow
 from tests.unit.collector.bench import record
@@ -79,9 +78,9 @@ def test_rows_given_up_while_a_chunk_is_stored_are_told_by_the_next_gap() -> Non
 def test_a_gap_row_that_is_given_up_counts_what_it_told() -> None:
     """Losing a gap row of 12 ticks loses 12 ticks, and an event row none."""
     ring = Ring(rows_max=1)
-    ring.add(gap_row(stamp(0), Reason.MISSED_TICKS, 12, None, None), 0.0)
+    ring.add(gap_row(Gap(GapReason.MISSED_TICKS, 12), stamp(0)), 0.0)
     ring.add(stamped_row(stamp(1), Kind.EVENT, {"detail": "{}"}), 1.0)
-    ring.add(gap_row(stamp(2), Reason.KILLED, None, None, None), 2.0)
+    ring.add(gap_row(Gap(GapReason.KILLED, None), stamp(2)), 2.0)
     ring.add(row(3), 3.0)
     assert record(ring.take(stamp(9))[0])["detail"]["count"] == 12
     assert ring.dropped == 3

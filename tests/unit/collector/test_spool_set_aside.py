@@ -1,5 +1,6 @@
 """Setting a file aside is repeatable: a cut at any step loses nothing."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,9 +8,35 @@ import pytest
 
 from collector.spool import quarantine
 from collector.spool.upkeep import Upkeep
+from common.database import SpoolCorrupt
 from tests.tools.spools import Device, damage, drain, killed, leaf_pages, samples, wait_until
 
 ROWS = 3000
+
+
+def test_damage_found_while_running_does_not_stop_sampling(tmp_path: Path) -> None:
+    """A read finds the damage; the next rows go into a new file, the old ones are salvaged."""
+    device = Device(tmp_path)
+    with device.start() as store:
+        store.append(samples(0, ROWS))
+        install = store.install
+        with store.reading("test") as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            connection.execute("PRAGMA shrink_memory").fetchall()
+        path = device.directory / "spool.db"
+        page = leaf_pages(path)[10]
+        # By another process: closing the file here would drop this process's locks on it.
+        command = ["dd", "if=/dev/zero", f"of={path}", "bs=4096", f"seek={page}", "count=1"]
+        subprocess.run([*command, "conv=notrunc", "status=none"], check=True)
+        with pytest.raises(SpoolCorrupt), store.reading("test") as connection:
+            connection.execute("SELECT sum(crc) FROM readings").fetchone()
+        store.append(samples(ROWS, 1))
+        assert store.install == install
+        assert any(h.name == "spool_set_aside" and h.alarm for h in store.happenings())
+        upkeep = Upkeep(store)
+        wait_until(lambda: not upkeep.run().salvaging)
+        seqs = [row.seq for row in drain(device.reader()) if row.seq <= ROWS]
+        assert ROWS - 50 < len(seqs) < ROWS
 
 
 @pytest.mark.parametrize("step", range(4))

@@ -1,23 +1,27 @@
 """Room at the cap: thinned evenly, told in one row, nothing that left is touched (rules 19, 20)."""
 
 import json
+import sqlite3
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from collector.spool import thinning
+from collector.gaps import Gap, GapReason, gap_row
+from collector.spool import disk, thinning
 from collector.spool.budget import Usage, ballast_bytes, is_crowded, page_limit, pages_to_free
 from collector.spool.disk import Ballast
-from collector.spool.gaps import Gap, GapReason, gap_row
-from collector.spool.options import Limits, moment
+from collector.spool.options import Limits
 from collector.spool.store import SpoolStore
 from collector.spool.thinning import thin
 from collector.spool.upkeep import Upkeep
+from collector.stamp import read_stamp, utc_text
+from common.columns import Scalar
 from common.database import SpoolFull
 from common.lock import FileLock
 from common.ship_state import EXPOSURE_LOCK, Acknowledgement
-from common.spool.row import StoredRow
+from common.spool.row import INDEX, StoredRow
 from tests.tools.spools import Device, drain, samples, value
 
 ROWS = 12_000
@@ -26,6 +30,11 @@ ROWS = 12_000
 def _details(rows: list[StoredRow], reason: str) -> list[dict[str, object]]:
     found = [json.loads(str(value(r, "detail"))) for r in rows if value(r, "kind") == "gap"]
     return [detail for detail in found if detail["reason"] == reason]
+
+
+def _taken(values: tuple[Scalar, ...]) -> str:
+    """When a row was taken, as details say it."""
+    return str(utc_text(int(values[INDEX["taken_at"]] or 0) * 1000))
 
 
 def _pages(store: SpoolStore) -> tuple[int, int]:
@@ -82,7 +91,7 @@ def test_rule_19_gap_and_event_rows_are_never_thinned(tmp_path: Path) -> None:
     """They are few, and they are what explains the rest."""
     device = Device(tmp_path)
     with device.start() as store:
-        gap = gap_row(Gap(GapReason.QUARANTINE, 3, 7, 9), moment(device.clock))
+        gap = gap_row(Gap(GapReason.QUARANTINE, 3, 7, 9), read_stamp(device.clock))
         for i in range(0, ROWS, 1000):
             store.append([*samples(i, 999), gap])
         thin(store, 0, 150)
@@ -98,7 +107,7 @@ def test_rule_19_a_drop_merges_the_gap_rows_it_meets(
     monkeypatch.setattr(thinning, "STRIDE_MAX", 1)
     device = Device(tmp_path)
     with device.start() as store:
-        gap = gap_row(Gap(GapReason.THINNED, 5, 7, 12), moment(device.clock))
+        gap = gap_row(Gap(GapReason.THINNED, 5, 7, 12), read_stamp(device.clock))
         store.append([*samples(0, 500), gap, *samples(500, ROWS)])
         done = thin(store, 0, 100)
         assert done is not None
@@ -110,6 +119,8 @@ def test_rule_19_a_drop_merges_the_gap_rows_it_meets(
     assert told[0]["count"] == ROWS + 500 - len(kept) + 5
     assert told[0]["merged"] == {"thinned": 5, "dropped": ROWS + 500 - len(kept)}
     assert _details(rows, "thinned") == []
+    assert told[0]["from"] == _taken(samples(0, 1)[0])
+    assert str(told[0]["from"]) < str(told[0]["to"]) < _taken(kept[0].values)
 
 
 def test_exposed_rows_are_never_thinned(tmp_path: Path) -> None:
@@ -218,6 +229,35 @@ def test_the_limit_follows_cap_and_free_disk() -> None:
     assert pages_to_free(limits, page_limit(limits, roomy)) * 4096 >= (64 << 20) // 10
     assert pages_to_free(limits, 700) == 100, "a disk filled by others does not cost all rows"
     assert ballast_bytes(Limits(cap_bytes=1 << 40)) == 4 << 20
+
+
+def test_a_full_disk_takes_the_ballast_and_gets_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without room the ballast goes, once, with an alarm; with room again it is restored."""
+    free = 1 << 40
+    real = disk.usage
+
+    def pretending(connection: sqlite3.Connection, directory: Path) -> Usage:
+        return replace(real(connection, directory), disk_free_bytes=free)
+
+    monkeypatch.setattr(disk, "usage", pretending)
+    device = Device(tmp_path)
+    ballast = device.directory / "ballast"
+    with device.start() as store:
+        store.append(samples(0, 10))
+        upkeep = Upkeep(store)
+        upkeep.run()
+        assert ballast.exists()
+        free = 0
+        store.happenings()
+        upkeep.run()
+        upkeep.run()
+        assert not ballast.exists()
+        assert [h.name for h in store.happenings() if h.alarm].count("ballast_given_up") == 1
+        free = 1 << 40
+        upkeep.run()
+        assert ballast.exists()
 
 
 def test_ballast_is_real_room(tmp_path: Path) -> None:

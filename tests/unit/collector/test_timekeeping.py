@@ -1,7 +1,7 @@
 """Steps and synchronisation of the wall clock, as the collector sees them."""
 
-from collector.gaps import clock_step_row
-from collector.timekeeping import ClockWatch, Stamp, Step, Synchronised, Timekeeper
+from collector.stamp import Stamp
+from collector.timekeeping import ClockWatch, Step, Synchronised, Timekeeper, clock_step_row
 from tests.emulators.clock import ManualClock
 from tests.unit.collector.bench import record
 

@@ -3,7 +3,7 @@
 import pytest
 
 from collector.spool.decide import LastRow
-from collector.timekeeping import Stamp
+from collector.stamp import Stamp
 from collector.unstored import LastStored, last_stored, unstored_row
 from tests.unit.collector.bench import record
 

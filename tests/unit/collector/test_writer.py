@@ -4,8 +4,8 @@ import io
 import threading
 from collections.abc import Sequence
 
-from collector.assemble import stamped_row
 from collector.ring import Ring
+from collector.stamp import stamped_row
 from collector.timekeeping import Timekeeper
 from collector.writer import ATTEMPT_S_MAX, RETRY_S_MAX, Writer
 from common.database import SpoolFull

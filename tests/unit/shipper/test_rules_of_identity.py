@@ -7,7 +7,7 @@ import pytest
 from common.identity import Hardware, Install, Position
 from common.ship_state import Acknowledgement
 from shipper.protocol.requests import Operation
-from tests.model.rig import EPOCHS, LIVE, Options, Rig
+from tests.model.rig import EPOCHS, HARDWARE, LIVE, Options, Rig
 
 
 def rows(rig: Rig) -> list[dict[str, object]]:
@@ -52,11 +52,11 @@ def test_rule_04_an_acknowledgement_of_a_lost_epoch_covers_nothing() -> None:
     rig.boot(1)
     rig.take(4)
     rig.until(rig.home)
-    assert rig.acknowledged == Position(2, 6)
+    assert rig.acknowledged() == Position(2, 6)
     rig.spool.roll_back(2)
     rig.boot(2)
     rig.take(9)
-    assert rig.acknowledged is None
+    assert rig.acknowledged() is None
     rig.until(rig.home)
     delivered = keys(rig)
     assert [seq for epoch, seq in delivered if epoch == EPOCHS[2]] == list(range(3, 12))
@@ -183,7 +183,7 @@ def test_rule_18_the_birth_date_is_stored_before_anything_is_exposed() -> None:
     rig.take(3)
     rig.until(lambda: rig.drain.channel.state == "ready" and rig.drain.channel.window.batches == 1)
     rig.model.commit_now(rig.clock.now_s)
-    assert rig.acknowledged is None
+    assert rig.acknowledged() is None
     assert rig.ledger.state.progress.created_on_ms is not None
     rig.model.lose(LIVE)
     rig.start()
@@ -250,3 +250,35 @@ def test_a_lost_tail_of_the_running_epoch_waits_for_a_new_epoch() -> None:
     rig.until(rig.home, 2000)
     assert keys(rig)[6:] == [(EPOCHS[1], 6), (EPOCHS[1], 7)]
     assert rig.ledger.state.requests == ()
+
+
+def test_a_spool_put_back_under_the_running_shipper_is_noticed() -> None:
+    """The new epoch gets the order and the numbers of a lost one; its rows are sent all the same."""
+    rig = Rig()
+    rig.take(3)
+    rig.boot(1)
+    rig.take(3)
+    rig.until(rig.home)
+    rig.spool.roll_back(2)
+    rig.spool.new_epoch(EPOCHS[2], rig.clock.boot)
+    rig.take(2)
+    assert rig.spool.newest() == Position(2, 5)
+    assert rig.drain.channel.marks.accepted == Position(2, 6)
+    rig.until(lambda: (EPOCHS[2], 5) in keys(rig), 120)
+    assert rig.watcher.counts["alarm spool_changed"] == 1
+    assert keys(rig)[-2:] == [(EPOCHS[2], 4), (EPOCHS[2], 5)]
+
+
+def test_a_new_install_under_the_running_shipper_gets_its_own_channel() -> None:
+    """Rule 3: rows of another install are never sent over the old channel, and its ledger is new."""
+    rig = Rig()
+    rig.take(3)
+    rig.until(rig.home)
+    other = Install("FEDCBA9876543210", HARDWARE)
+    rig.spool.__init__(other)  # type: ignore[misc]
+    rig.spool.new_epoch(EPOCHS[5], rig.clock.boot)
+    rig.take(4)
+    rig.until(rig.home, 120)
+    assert [row["install_id"] for row in rows(rig)][3:] == [other.install_id] * 4
+    assert {row.name.channel for row in rig.store.rows[3:]} == {other.channel}
+    assert rig.ledger.state.install_id == other.install_id

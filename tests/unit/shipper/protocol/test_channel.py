@@ -45,7 +45,7 @@ AT = Position(1, 3)
 def resumed(exposed: int = 9) -> Resumed:
     """A session that goes on behind row 3."""
     marks = Marks(AT, AT, AT, Position(1, exposed), Position(1, 9))
-    return Resumed(Window("t3", AT, 0, Counters(3, 0)), marks)
+    return Resumed(Window("t3", AT, "e", 0, Counters(3, 0)), marks)
 
 
 PATHS: dict[State, list[Event]] = {
@@ -226,7 +226,7 @@ def test_exposed_may_move_and_nothing_else_with_it() -> None:
         channel.exposed(replace(channel.marks, accepted=Position(1, 9)))
     with pytest.raises(LocalProtocolError):
         at(State.RECONCILING).process(
-            Resumed(Window(None, START, 0, Counters(0, 0)), resumed().marks)
+            Resumed(Window(None, START, "", 0, Counters(0, 0)), resumed().marks)
         )
     with pytest.raises(LocalProtocolError):
         _ = at(State.RECONCILING).window

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.columns import COLUMNS, STORED, Scalar, Type
+from common.columns import COLUMNS, STORED, Type
 from common.spool.row import INDEX, Origin, StoredRow, new_row, row_crc
 from shipper.protocol.payload import RowCorrupt, RowEncoder, Sending, is_sample, waits_for_clock
 
 ORIGIN = Origin(1, 1, "9f3c" * 4, "A" * 16, "b" * 32, 'dev"1', "höst", "0.1.0")
-FULL: dict[str, Scalar | bool] = {
+FULL: dict[str, Any] = {
     "taken_at": 1_700_000_000_000_001,
     "clock_synced": True,
     "boottime_ns": 5,
@@ -24,7 +24,7 @@ FULL: dict[str, Scalar | bool] = {
 } | {c.name: 450.5 for c in STORED if c.type is Type.REAL}
 
 
-def row(seq: int = 7, **columns: Scalar | bool) -> StoredRow:
+def row(seq: int = 7, **columns: Any) -> StoredRow:
     """A stored row with these columns besides the required ones."""
     required = {k: FULL[k] for k in ("taken_at", "clock_synced", "boottime_ns", "kind")}
     values = new_row(required | columns)
@@ -168,7 +168,7 @@ def test_a_tombstone_can_stand_for_any_rubbish() -> None:
     st.text(max_size=30),
     st.integers(0, 4_000_000_000_000_000),
 )
-def test_values_survive_the_line(reals: dict[str, float], text: str, taken_at: int) -> None:
+def test_values_survive_the_line(reals: dict[str, Any], text: str, taken_at: int) -> None:
     """Any finite number and any text of the spool comes out of the line as it went in."""
     try:
         text.encode()

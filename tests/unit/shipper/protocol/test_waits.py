@@ -34,7 +34,7 @@ def pacing() -> Pacing:
 
 def window() -> Window:
     """An empty one behind row 0."""
-    return Window(None, Position(0, 0), 0, Counters(0, 0))
+    return Window(None, Position(0, 0), "", 0, Counters(0, 0))
 
 
 def test_an_open_asks_before_it_insists() -> None:
@@ -262,7 +262,7 @@ def test_counters_balance_or_they_do_not() -> None:
 
     More is a stranger.
     """
-    sent = Window("t0", Position(1, 0), 2, Counters(10, 1))
+    sent = Window("t0", Position(1, 0), "e", 2, Counters(10, 1))
     assert sent.balanced(Counters(12, 1))
     sent.accepted(BATCH)
     assert sent.commit("t8") == 8
@@ -282,4 +282,4 @@ def test_limits_are_checked() -> None:
     """Numbers that no protocol can work with are refused."""
     for wrong in ({"batch_bytes_max": 4_194_305}, {"batch_rows": 0}, {"tries_max": 0}):
         with pytest.raises(ValueError, match="batch"):
-            Limits(**wrong)  # type: ignore[arg-type]
+            Limits(**wrong)

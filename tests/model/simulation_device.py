@@ -1,0 +1,75 @@
+"""The rest of a simulated device: its clock, those who watch, its lock."""
+
+import contextlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+class SimClock:
+    """A clock that only the simulation moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        self.boot = ""
+        self.synced = True
+        self.stopping = False
+
+    def realtime_ns(self) -> int:
+        """See ``Clock``."""
+        return int(self.now_s * 1e9) + 1_700_000_000_000_000_000
+
+    def boottime_ns(self) -> int:
+        """See ``Clock``."""
+        return int(self.now_s * 1e9)
+
+    def monotonic_s(self) -> float:
+        """See ``Clock``."""
+        return self.now_s
+
+    def boot_id(self) -> str:
+        """See ``Clock``."""
+        return self.boot
+
+    def synchronised(self) -> bool:
+        """See ``Clock``."""
+        return self.synced
+
+    def sleep(self, seconds: float) -> bool:
+        """See ``Clock``."""
+        self.now_s += seconds
+        return False
+
+
+@dataclass(slots=True)
+class Watcher:
+    """``Observer``: counts."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def requested(self, operation: str, code: str) -> None:
+        """See ``Observer``."""
+        self.counts["requests"] += 1
+
+    def accepted(self, rows: int) -> None:
+        """See ``Observer``."""
+
+    def committed(self, rows: int) -> None:
+        """See ``Observer``."""
+
+    def reopened(self, cause: str) -> None:
+        """See ``Observer``."""
+        self.counts[f"reopened {cause}"] += 1
+
+    def state(self, name: str, reason: str) -> None:
+        """See ``Observer``."""
+
+    def alarm(self, kind: str, message: str) -> None:
+        """See ``Observer``."""
+        self.counts[f"alarm {kind}"] += 1
+
+
+class NoLock(contextlib.AbstractContextManager[None]):
+    """The exposure lock of a device that never thins."""
+
+    def __exit__(self, *_: object) -> None:
+        return None
