@@ -166,10 +166,7 @@ class Drain:
         return install.channel
 
     def _next_batch(self, now_s: float) -> tuple[Batch | None, float]:
-        """A batch whose end is stored as exposed.
-
-        Or the seconds until it is worth looking again.
-        """
+        """A batch whose end is stored as exposed, or the seconds to wait for one."""
         parts = self._parts
         settlement, install = parts.settlement, parts.install
         assert settlement is not None, "no batch without a session"
@@ -202,10 +199,7 @@ class Drain:
             ledger.add_event("heartbeat", "{}", realtime_ns)
 
     def _spool_failed(self, error: SpoolError) -> float:
-        """A file failed: nothing was sent beyond what is stored.
-
-        So trying again later is enough.
-        """
+        """A file failed; nothing was sent beyond what is stored, so it is only tried again."""
         now_s = self._world.clock.monotonic_s()
         if self._parts.channel.state is State.RECONCILING:
             self._feedback.give_up("spool_failed", now_s)

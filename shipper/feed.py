@@ -1,6 +1,4 @@
-"""From the spool to a frozen batch: when is one due, which rows.
-
-And stored as exposed before it is offered.
+"""From the spool to a frozen batch, stored as exposed before it is offered.
 
 A batch is due when ``batch_rows`` rows wait or the oldest of them has waited ``interval_s``; it
 then takes all that fits into ``batch_bytes_max``, so a backlog drains in batches as large as
@@ -122,13 +120,14 @@ class Feed:
             LockHeld: the collector is thinning just now.
             SpoolError: a file cannot be read or written.
         """
-        self.verify(order.after)
         work = _Cut(self._spool, encoder, graves, order)
         with self._world.exposure:
             last = work.fill(install, self._limits.batch_bytes_max, self._waits)
             if last is None:
                 self._held = True
                 return None
+            # Behind the reading, so that the lineage knows the epoch of every row that was read.
+            self.verify(order.after)
             if Position(last.origin.order, last.seq) > order.exposed:
                 self._world.ledger.expose(last.origin.epoch, last.seq)
         epoch = last.origin.epoch

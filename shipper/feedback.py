@@ -1,7 +1,4 @@
-"""What each event leads to beyond the machine's next state: waits, plans, new tokens, graves.
-
-Alarms.
-"""
+"""What each event leads to beyond the next state: waits, plans, tokens, graves, alarms."""
 
 from dataclasses import dataclass
 from typing import Final

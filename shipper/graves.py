@@ -1,7 +1,4 @@
-"""Single rows that cannot be sent: kept as dead letters first.
-
-Then replaced by tombstones (rule 16).
-"""
+"""Rows that cannot be sent: kept as dead letters first, then replaced by tombstones (rule 16)."""
 
 import json
 import zlib

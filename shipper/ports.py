@@ -32,10 +32,7 @@ class SpoolPort(Protocol):
         """Position of the newest stored row; ``None``: there is none."""
 
     def read_after(self, position: Position | None, rows_max: int) -> Sequence[Row]:
-        """Up to ``rows_max`` rows after a position (``None``: from the oldest).
-
-        All of one epoch.
-        """
+        """Up to ``rows_max`` rows of one epoch after a position (``None``: from the oldest)."""
 
     def count_between(self, after: Position | None, through: Position) -> int:
         """Stored rows with ``after`` < position ≤ ``through``."""
@@ -192,9 +189,9 @@ class Observer(Protocol):
         """That many more rows are committed, and the counters fit."""
 
     def reopened(self, cause: str) -> None:
-        """A session was given up: lost, fenced, stalled, retries, refused, regressed.
+        """A session was given up.
 
-        Recreated, moved, other.
+        Causes: lost, fenced, stalled, retries, refused, regressed, recreated, moved, other.
         """
 
     def state(self, name: str, reason: str) -> None:

@@ -1,7 +1,4 @@
-"""After an open: ask the table of cases where to go on.
-
-And make durable what must be before the first append.
-"""
+"""After an open: where to go on, and what must be durable before the first append."""
 
 import json
 from collections.abc import Callable
@@ -220,10 +217,7 @@ def _place(lineage: Lineage, acknowledged: Acknowledgement | None) -> Position:
 
 
 def _anchored(decision: Decision, status: ChannelStatus, local: _Local) -> bool:
-    """Whether the stored counters belong to the acknowledgement.
-
-    And the rows since can be counted here.
-    """
+    """Whether the stored counters belong to the acknowledgement, and rows since can be counted."""
     if status.committed is None:
         return True
     exposed = local.known.exposed

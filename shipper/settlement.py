@@ -1,6 +1,4 @@
-"""From a status to a stored acknowledgement.
-
-Only committed rows whose counters fit may be trimmed (rule 14).
+"""From a status to a stored acknowledgement: committed, and the counters fit (rule 14).
 
 Also here: the first counters of a channel whose history is not known (the anchor), and the ranges
 that hold rows which the server refused after it had accepted them (rule 15).

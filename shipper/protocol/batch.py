@@ -137,9 +137,9 @@ class BatchBuilder:
         return self._bound(length) <= self._bytes_max
 
     def _bound(self, length: int) -> int:
-        """Greatest size of the body with ``length`` more raw bytes (stored blocks.
+        """Greatest size of the body with ``length`` more raw bytes.
 
-        5 bytes each 16 KiB).
+        Deflate falls back to stored blocks, 5 bytes each 16 KiB.
         """
         raw = self._held + length
         return self._out + raw + (raw >> 11) + _MARGIN

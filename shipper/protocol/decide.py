@@ -1,7 +1,4 @@
-"""What to do next, out of the channel's state, the waits and the plan for opening.
-
-A pure function.
-"""
+"""What to do next, out of the channel's state, the waits and the plan for opening."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -9,9 +9,9 @@ from common.errors import ExitCode, ThermalError
 
 
 class LocalProtocolError(ThermalError):
-    """We were about to break the protocol, or a watermark of ours is impossible: a bug.
+    """We were about to break the protocol, or a watermark of ours is impossible.
 
-    Never retried.
+    A bug, never retried.
     """
 
     exit_code = ExitCode.SOFTWARE

@@ -206,9 +206,9 @@ class Moved(Event):
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured(Event):
-    """Only a person can mend it (no such pipe, no right to it, wrong kind of pipe): slow retry.
+    """Only a person can mend it: no such pipe, no right to it, wrong kind of pipe.
 
-    Alarm.
+    It is tried again slowly, with an alarm.
     """
 
     code: str

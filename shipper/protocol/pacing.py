@@ -98,9 +98,9 @@ class Pacing:
         self._hold(now_s + self._delays.slow(self.faults), reason)
 
     def reopened(self, cause: str, now_s: float) -> None:
-        """A session ended; the first open comes at once.
+        """A session ended.
 
-        Later ones without a commit between wait.
+        The first open comes at once, later ones without a commit between wait.
         """
         self.reopens += 1
         if self.reopens > 1:

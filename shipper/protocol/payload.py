@@ -170,9 +170,9 @@ class RowEncoder:
         return self._line(origin, row.seq, values, in_doubt=sending.in_doubt)
 
     def tombstone(self, row: Row, reason: str, sending: Sending) -> bytes:
-        """The line that stands for a row which cannot be sent: same key, time if it has one.
+        """The line that stands for a row which cannot be sent.
 
-        No values.
+        It has the key of the row, its time if there is one, and no values.
         """
         time_us, boottime = row.values[_TAKEN_AT], row.values[_BOOTTIME]
         usable = isinstance(time_us, int) and 0 <= time_us <= _TAKEN_AT_MAX_US
@@ -231,7 +231,7 @@ def _no_constant(name: str) -> None:
 def _redated(values: tuple[Scalar, ...], offset_ns: int) -> tuple[Scalar, ...]:
     """The same row, dated by its boottime and the offset of its boot.
 
-    Now as good as synchronised.
+    Its time is now as good as synchronised.
     """
     boottime = values[_BOOTTIME]
     if not isinstance(boottime, int):

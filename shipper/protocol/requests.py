@@ -1,6 +1,4 @@
-"""What we ask of the server: one function per call.
-
-Each giving an ``HttpRequest`` and nothing else.
+"""What we ask of the server: one function per call, each giving one ``HttpRequest``.
 
 Paths and keys are those of Snowflake's Snowpipe Streaming REST reference. What is secret or belongs
 to a connection (``Authorization``, token type, sticky session, ``User-Agent``, ``Accept``) is added
@@ -62,9 +60,9 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where rows go: names as the server knows them. A change of it is an event.
+    """Where rows go: names as the server knows them.
 
-    Not a regression.
+    A change of it is an event, not a regression.
     """
 
     account: str
@@ -103,9 +101,9 @@ def quote(text: str) -> str:
 def open_channel(
     target: Target, channel: str, call: Call, *, fail_on_uncommitted: bool
 ) -> HttpRequest:
-    """Create or take over the channel; never with an offset token.
+    """Create or take over the channel.
 
-    Which would overwrite the server's.
+    Never with an offset token: it would overwrite the server's.
     """
     return HttpRequest(
         method="PUT",

@@ -1,6 +1,4 @@
-"""What is between acknowledged and accepted: accepted batches.
-
-And the server's counters held against them.
+"""Accepted batches that are not acknowledged, and the server's counters held against them.
 
 The licence to trim is the committed token *and* balanced counters (rule 14): rows inserted plus
 rows refused must be exactly the rows sent up to that token. Counters may lag the token; they are
@@ -128,7 +126,7 @@ class Window:
     def bound(self, token: str | None) -> Position:
         """The end of the batch that a row error's upper bound names.
 
-        Committed when it names none.
+        It is committed, when the bound names none.
         """
         return next((s.last for s in self._settling if s.token == token), self.committed)
 

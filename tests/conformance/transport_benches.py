@@ -16,8 +16,8 @@ from tests.emulators.ingest.knobs import Knobs
 from tests.emulators.ingest.model import IngestModel
 from tests.emulators.ingest.server import IngestServer, ServerOptions
 from tests.emulators.ingest.store import MemoryStore
-from tests.model.simulation_files import Mortality
 from tests.model.simulation_server import SimTransport
+from tests.model.simulation_spool import Mortality
 
 ACCESS_TOKEN = "pat-of-the-suite"
 

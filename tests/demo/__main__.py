@@ -13,6 +13,7 @@ from typing import Final
 from tests.demo import bench
 from tests.demo.bus import BusFailed, why_no_file
 from tests.demo.chaos import Deed, schedule
+from tests.demo.process import Service
 from tests.demo.progress import Progress
 from tests.demo.reconcile import Verdict, reconcile
 from tests.demo.server import ServerFailed
@@ -153,20 +154,27 @@ def _run(
         world.tend()
         progress.show(world.look())
         time.sleep(FRAME_S)
-    statuses = {"collector": world.collector.stop()}
+    statuses = [_stopped(world.collector)]
     _drain(progress, world)
-    statuses["shipper"] = world.shipper.stop()
-    interval_ns = round(options.interval * 1e9)
-    verdict = reconcile(*world.evidence(), interval_ns)
-    troubles = [
-        *(f"{finding.sort}: {finding.text}" for finding in verdict.findings),
-        *(f"{name} ended with status {status} after SIGTERM, expected 0"
-          for name, status in statuses.items() if status != 0),
-        *(f"{service.program.name} ended by itself, status {service.surprises}"
-          for service in (world.collector, world.shipper) if service.surprises),
-    ]
+    statuses.append(_stopped(world.shipper))
+    verdict = reconcile(*world.evidence(), round(options.interval * 1e9))
+    troubles = [f"{finding.sort}: {finding.text}" for finding in verdict.findings]
+    for service, status in zip((world.collector, world.shipper), statuses, strict=True):
+        name, last = service.program.name, service.program.tail(2)
+        if status != 0:
+            troubles.append(f"{name} gave status {status} after SIGTERM, expected 0: {last}")
+        if service.surprises:
+            troubles.append(f"{name} ended by itself, status {service.surprises[:3]}: {last}")
+    if not verdict.samples:
+        troubles.append("nothing was measured")
     _report(progress, world, verdict, troubles)
     return 1 if troubles else 0
+
+
+def _stopped(service: Service) -> int | None:
+    """Let a service that was just killed come back, then end it; its exit status."""
+    service.stand_up()
+    return service.stop()
 
 
 def _drain(progress: Progress, world: bench.World) -> None:

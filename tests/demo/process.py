@@ -193,6 +193,16 @@ class Service:
         elif time.monotonic() >= self._again_s:
             self.start()
 
+    def stand_up(self, limit_s: float = 10.0) -> bool:
+        """Restart it if need be and wait until it serves its metrics; whether it does in time."""
+        end_s = time.monotonic() + limit_s
+        while not self.scrape():
+            if time.monotonic() > end_s:
+                return False
+            self.tend()
+            time.sleep(0.05)
+        return True
+
     def _finish(self) -> None:
         """Close the book of this life and plan the next."""
         self.runs.append(Run(self._start_ns, boottime_ns(), self._ticks))

@@ -34,7 +34,9 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 
 def stored_rows(spool: Path) -> list[Row]:
-    """Every row of ``spool.db``, in the shape that it has to arrive in."""
+    """Every row of ``spool.db``, in the shape that it has to arrive in; no spool: none."""
+    if not spool.exists():
+        return []
     with closing(read_only(spool)) as connection:
         install = connection.execute("select install_id from install").fetchone()["install_id"]
         return [_stored(dict(row), install) for row in connection.execute(_SPOOL_ROWS)]

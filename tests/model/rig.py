@@ -1,7 +1,4 @@
-"""One device and one server in memory, moved by hand: for tests that want a certain history.
-
-Not a drawn one.
-"""
+"""One device and one server in memory, moved by hand: for histories that a test writes."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """One simulated history, from its seed to its verdict; see ``tests.model.simulation``."""
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from shipper.backoff import delays
 from shipper.drain import Drain, Setup
 from shipper.ports import Present, World
 from shipper.protocol.limits import Limits
+from shipper.protocol.reconcile import START
 from shipper.protocol.requests import Target
 from tests.emulators.ingest.answers import ChannelName, Pipe
 from tests.emulators.ingest.model import IngestModel
@@ -59,18 +61,16 @@ class Simulation:
         self.auditor = Auditor(self.store, self.books)
         self.knobs = self.weather.knobs()
         self.model = IngestModel(self.store, self.knobs, seed)
-        self.transport = SimTransport(
-            self.model, self.random, self.mortality, lambda: self.clock.now_s
-        )
+        now_s = self.clock.monotonic_s
+        self.transport = SimTransport(self.model, self.random, self.mortality, now_s)
         self.transport.line = self.weather.line
         self.transport.body_max = self.weather.body_max
         self.spool = SimSpool(Install(self._hex().upper(), HARDWARE))
         self.ledger = SimLedger(self.mortality)
         self.watcher = Watcher()
         self.taken = 0
-        self._ids = 0
-        self._mistake = mistake
-        self._trace = trace or (lambda text: None)
+        self._ids = itertools.count()
+        self._mistake, self._trace = mistake, trace or (lambda text: None)
         self._first_boot()
         self.drain = self._new_drain()
 
@@ -173,8 +173,8 @@ class Simulation:
         if channel is None or channel.committed_token is None:
             return
         install, now = self.spool.install().install_id, channel.committed_token
-        place = self.books.place_of
         tokens = [row.offset_token or "" for row in self.store.rows]
+        place = self.books.place_of
         older = [x for x in tokens if place(install, x) < place(install, now)]
         if older:
             token = self.random.choice(older)
@@ -199,16 +199,16 @@ class Simulation:
     def _collector(self) -> None:
         """The collector copies events, honours requests and trims."""
         state = self.ledger.state
-        if state.install_id == self.spool.install().install_id:
-            for name, _kind in state.events:
-                if name not in self.spool.state.events:
-                    self.taken += 1
-                    row = {"taken_at": 1, "boottime_ns": self.taken, "kind": "event"}
-                    self.books.store([self.spool.copy_event(name, row)])
-            self._honour(state.requests)
-            acknowledged = state.progress.acknowledged
-            if acknowledged is not None:
-                self._trim(acknowledged)
+        if state.install_id != self.spool.install().install_id:
+            return
+        for name, _kind in state.events:
+            if name not in self.spool.state.events:
+                self.taken += 1
+                row = {"taken_at": 1, "boottime_ns": self.taken, "kind": "event"}
+                self.books.store([self.spool.copy_event(name, row)])
+        self._honour(state.requests)
+        if state.progress.acknowledged is not None:
+            self._trim(state.progress.acknowledged)
 
     def _honour(self, requests: tuple[tuple[str, str], ...]) -> None:
         for name, kind in requests:
@@ -287,15 +287,14 @@ class Simulation:
         self.mortality.calls_left = None
 
     def _home(self) -> bool:
-        """Whether the newest row is acknowledged."""
+        """Whether all that is stored is acknowledged."""
         newest, found = self.spool.newest(), self.ledger.state.progress.acknowledged
         if newest is None or found is None or self.drain.channel.state != "ready":
             return newest is None
-        return self.spool.lineage().position(found.epoch, found.seq) == newest
+        return (self.spool.lineage().position(found.epoch, found.seq) or START) >= newest
 
     def _hex(self) -> str:
         return f"{self.random.getrandbits(64):016x}"
 
     def _new_id(self) -> str:
-        self._ids += 1
-        return f"id-{self._ids}"
+        return f"id-{next(self._ids)}"

@@ -35,9 +35,9 @@ def _parts(drain: Drain) -> Any:
 
 
 def _on_take(drain: Drain, spoil: Callable[[Any, Event], Event | None]) -> None:
-    """Let ``spoil`` see each event first; it may give another one.
+    """Let ``spoil`` see each event first.
 
-    Or ``None`` when it dealt with it.
+    It may give another one, or ``None`` when it dealt with it.
     """
     feedback: Any = drain._feedback
     real = feedback.take

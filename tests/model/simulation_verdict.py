@@ -1,7 +1,4 @@
-"""Judging a simulated history: every stored row is in the table exactly once.
-
-Or it is written down why not.
-"""
+"""Judging a history: every row is in the table exactly once, or it is written why not."""
 
 import json
 from collections import Counter, defaultdict

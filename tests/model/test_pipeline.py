@@ -78,10 +78,7 @@ def test_every_climate_comes_to_its_end(climate: str) -> None:
 
 
 def test_one_seed_is_one_history() -> None:
-    """The same seed gives the same requests, copies and kills.
-
-    So that a finding can be looked at.
-    """
+    """The same seed gives the same requests, copies and kills: a finding can be looked at."""
     runs = [Simulation(7).run() for _ in range(2)]
     assert runs[0] == runs[1]
     assert Simulation(8).run() != runs[0]

@@ -70,13 +70,13 @@ def _go_on(bench: World, seconds: float) -> None:
 
 def verdict_of(bench: World, limit_s: float) -> Verdict:
     """End the collector, wait for the backlog as long as the limit allows, reconcile."""
-    bench.collector.tend()
-    until(bench.collector.scrape, limit_s=20)
+    assert bench.collector.stand_up(limit_s=20)
     assert bench.collector.stop() == ExitCode.OK, bench.collector.program.tail(20)
     end_s = time.monotonic() + limit_s
     while not bench.drained() and time.monotonic() < end_s:
         bench.shipper.tend()
         time.sleep(0.2)
+    bench.shipper.stand_up()
     bench.shipper.stop()
     return reconcile(*bench.evidence(), round(INTERVAL_S * 1e9))
 

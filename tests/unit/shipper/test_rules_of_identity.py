@@ -76,10 +76,7 @@ def test_rule_06_nothing_of_the_new_epoch_is_sent_while_rows_are_salvaged(
 
 
 def test_rule_08_only_rows_of_the_running_boot_wait_for_the_clock() -> None:
-    """Rows of an ended boot go at once; those of this boot when its offset is stored.
-
-    Dated anew.
-    """
+    """Rows of an ended boot go at once; those of this boot when they can be dated."""
     rig = Rig()
     rig.clock.now_s = 10.0
     rig.take(3, clock_synced=0)
@@ -142,10 +139,7 @@ def test_rule_17_a_new_target_is_an_event_and_nothing_is_in_doubt() -> None:
 
 
 def test_rule_18_doubt_is_durable_before_the_first_append_and_outlives_restarts() -> None:
-    """Rows exposed to a channel that was lost are flagged, also after two restarts.
-
-    And only those.
-    """
+    """Rows exposed to a lost channel are flagged, also after two restarts, and only those."""
     rig = Rig()
     rig.take(3)
     rig.until(rig.home)
@@ -253,7 +247,7 @@ def test_a_lost_tail_of_the_running_epoch_waits_for_a_new_epoch() -> None:
 
 
 def test_a_spool_put_back_under_the_running_shipper_is_noticed() -> None:
-    """The new epoch gets the order and the numbers of a lost one; its rows are sent all the same."""
+    """The new epoch gets order and numbers of a lost one; its rows are sent all the same."""
     rig = Rig()
     rig.take(3)
     rig.boot(1)
@@ -270,7 +264,7 @@ def test_a_spool_put_back_under_the_running_shipper_is_noticed() -> None:
 
 
 def test_a_new_install_under_the_running_shipper_gets_its_own_channel() -> None:
-    """Rule 3: rows of another install are never sent over the old channel, and its ledger is new."""
+    """Rule 3: rows of another install never go over the old channel; its ledger is new."""
     rig = Rig()
     rig.take(3)
     rig.until(rig.home)

@@ -9,18 +9,13 @@ from shipper.protocol.requests import HttpRequest, Operation
 from tests.emulators.ingest.rows import Poison
 from tests.model.rig import Options, Rig
 
-APPEND, OPEN, STATUS = Operation.APPEND, Operation.OPEN, Operation.STATUS
+APPEND, OPEN = Operation.APPEND, Operation.OPEN
 TOO_LARGE = HttpReply(413, {}, b"Payload Too Large")
 
 
 def seqs(rig: Rig) -> list[int]:
     """Seqs of the table's rows, in order."""
     return [json.loads(text)["seq"] for text in rig.committed]
-
-
-def kinds(rig: Rig) -> dict[int, str]:
-    """Kind of each row of the table."""
-    return {row["seq"]: row["kind"] for row in map(json.loads, rig.committed)}
 
 
 def token(request: HttpRequest) -> str:
@@ -102,10 +97,7 @@ def test_rule_10_a_token_that_does_not_follow_is_not_adopted() -> None:
 
 
 def test_rule_11_an_open_waits_for_what_is_on_its_way() -> None:
-    """A restart right after an append: the rows are committed by waiting.
-
-    Not discarded and sent again.
-    """
+    """A restart right after an append waits for the commit; nothing is sent twice."""
     rig = Rig()
     rig.knobs.commit_delay_s = 9.0
     rig.take(3)
@@ -164,10 +156,7 @@ def test_rule_13_one_small_batch_until_one_commits_clean() -> None:
 
 
 def test_rule_13_a_row_error_brings_slow_start_back() -> None:
-    """A poisoned backlog goes on in small batches.
-
-    So that few good rows share a letter with a bad one.
-    """
+    """A poisoned backlog goes on in small batches: few good rows share a letter with a bad one."""
     rig = Rig()
     rig.knobs.row_rules = (Poison("quality", "BAD"),)
     rig.take(10)

@@ -5,13 +5,11 @@ import json
 from common.identity import Position
 from common.spool.row import INDEX
 from shipper.protocol.limits import Limits
-from shipper.protocol.replies import HttpReply
-from shipper.protocol.requests import HttpRequest, Operation
+from shipper.protocol.requests import Operation
 from tests.emulators.ingest.rows import NotNull, Poison
 from tests.model.rig import Options, Rig
 
-APPEND, OPEN, STATUS = Operation.APPEND, Operation.OPEN, Operation.STATUS
-TOO_LARGE = HttpReply(413, {}, b"Payload Too Large")
+APPEND = Operation.APPEND
 
 
 def seqs(rig: Rig) -> list[int]:
@@ -22,11 +20,6 @@ def seqs(rig: Rig) -> list[int]:
 def kinds(rig: Rig) -> dict[int, str]:
     """Kind of each row of the table."""
     return {row["seq"]: row["kind"] for row in map(json.loads, rig.committed)}
-
-
-def token(request: HttpRequest) -> str:
-    """The continuation token of an append."""
-    return dict(request.query)["continuationToken"]
 
 
 def test_rule_14_a_token_without_its_counters_is_no_licence() -> None:
@@ -94,10 +87,7 @@ def test_rule_15_errors_while_we_were_down_are_found_by_the_stored_baseline() ->
 
 
 def test_rule_16_a_poison_row_is_found_kept_and_replaced() -> None:
-    """400 for the whole request: halved to the row; dead letter first.
-
-    Then a tombstone of the same key.
-    """
+    """400 for the whole request: halved to the row; a dead letter, and then a tombstone."""
     rig = Rig(Options(Limits(batch_rows=16, interval_s=2.0)))
     rig.knobs.refuse_rules = (Poison("quality", "BAD"),)
     rig.take(16)
@@ -127,10 +117,7 @@ def test_rule_16_the_letter_is_durable_before_the_tombstone_leaves() -> None:
 
 
 def test_rule_16_a_table_that_refuses_everything_buries_nobody() -> None:
-    """After a few rows in a row the table is at fault: alarm, slow retry.
-
-    And the rest stays in the spool.
-    """
+    """After a few rows the table is at fault: alarm, slow retry, the rest stays in the spool."""
     rig = Rig()
     rig.knobs.refuse_rules = (NotNull("no_such_column"),)
     rig.take(60)

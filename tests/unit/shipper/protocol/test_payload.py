@@ -50,10 +50,7 @@ def encode(stored: StoredRow, sending: Sending = Sending()) -> dict[str, Any]:  
 
 
 def test_a_full_row_has_every_column_of_the_declaration() -> None:
-    """Names are those of the one declaration, with flags as booleans.
-
-    JSON as JSON and times as ISO.
-    """
+    """Names are those of the declaration; flags are booleans, JSON is JSON, times are ISO."""
     found = encode(row(**FULL))
     assert set(found) == {c.name for c in COLUMNS}
     assert (found["seq"], found["device_id"], found["hostname"]) == (7, 'dev"1', "höst")
@@ -109,10 +106,7 @@ def test_a_flipped_bit_is_found() -> None:
     ],
 )
 def test_what_json_cannot_say_is_corrupt(columns: dict[str, object]) -> None:
-    """NaN, infinities, texts that are no JSON, impossible times: refused.
-
-    Not sent in another form.
-    """
+    """NaN, infinities, texts that are no JSON, impossible times are refused, not bent."""
     with pytest.raises(RowCorrupt):
         RowEncoder(None).encode(spoilt(row(), **columns), Sending())
 
@@ -124,10 +118,7 @@ def test_a_row_of_another_width_is_corrupt() -> None:
 
 
 def test_an_unsynchronised_row_is_dated_by_the_offset_of_its_boot() -> None:
-    """Rule 8: boottime plus the boot's offset, and then as good as synchronised.
-
-    Others keep their time.
-    """
+    """Rule 8: boottime plus the offset of the boot; rows with a good clock keep their time."""
     early = row(taken_at=5, clock_synced=False, boottime_ns=3_000_001_500)
     dated = encode(early, Sending(offset_ns=1_700_000_000_000_000_000))
     assert (dated["taken_at"], dated["clock_synced"]) == ("2023-11-14T22:13:23.000001Z", True)

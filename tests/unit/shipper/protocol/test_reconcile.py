@@ -46,10 +46,7 @@ def test_r0_exposed_rows_are_in_doubt_on_a_recreated_channel() -> None:
 
 
 def test_r0_prime_forgotten_goes_on_behind_the_acknowledgement() -> None:
-    """The server forgot us: go on behind the acknowledgement.
-
-    Flagged through all that is stored.
-    """
+    """The server forgot us: go on behind the acknowledgement, all that is stored flagged."""
     found = reconcile(None, KNOWN)
     assert (found.case, found.cursor, found.in_doubt) == (
         Case.FORGOTTEN,
@@ -67,19 +64,13 @@ def test_r1_normal_goes_on_behind_the_token() -> None:
 
 
 def test_r1_a_known_token_wins_over_a_new_birth_date() -> None:
-    """Rule 17: what the lineage explains is true; but what follows is in doubt.
-
-    The counters too.
-    """
+    """Rule 17: what the lineage explains is true; what follows, and the counters, are in doubt."""
     found = reconcile(token(C, 25, B, A), replace(KNOWN, recreated=True))
     assert (found.cursor, found.in_doubt, found.explained) == (Position(3, 25), KNOWN.newest, False)
 
 
 def test_r2_regression_goes_back_to_the_token() -> None:
-    """The server fell behind the acknowledgement: what is left is sent again, flagged.
-
-    With an alarm.
-    """
+    """The server fell behind: what is left is sent again, flagged, with an alarm."""
     found = reconcile(token(A, 8), KNOWN)
     assert (found.case, found.cursor, found.in_doubt) == (
         Case.REGRESSED,
@@ -90,10 +81,7 @@ def test_r2_regression_goes_back_to_the_token() -> None:
 
 
 def test_r3_lost_tail_goes_on_behind_the_end_of_the_epoch() -> None:
-    """An ended epoch lost rows that the server has: the next epoch follows.
-
-    Numbers notwithstanding.
-    """
+    """An ended epoch lost rows that the server has: the next epoch follows all the same."""
     found = reconcile(token(B, 27, A), KNOWN)
     assert (found.case, found.cursor) == (Case.TAIL_LOST, Position(2, 20))
     assert found.may_send
@@ -146,10 +134,7 @@ def test_r6_unreadable_stops() -> None:
 
 
 def test_a_new_target_is_an_event_and_no_regression() -> None:
-    """Rule 17: rows delivered to the old target are not sent to the new one.
-
-    And nothing is in doubt.
-    """
+    """Rule 17: rows that the old target has are not sent to the new one, nor is any in doubt."""
     changed = replace(KNOWN, new_target=True)
     for server in (None, token(A, 8)):
         found = reconcile(server, changed)

@@ -38,10 +38,7 @@ def window() -> Window:
 
 
 def test_an_open_asks_before_it_insists() -> None:
-    """Rule 11: ask, on 409 watch until the token stood still for 15 s, then insist.
-
-    And keep to it.
-    """
+    """Rule 11: ask, on 409 watch until the token stood still for 15 s, then insist for good."""
     plan = OpenPlan(LIMITS)
     assert plan.approach(0) is Approach.ASK
     plan.uncommitted(0)
@@ -89,10 +86,7 @@ def test_failures_wait_longer_and_success_ends_it(event: Unresolved | Unsent | T
 
 
 def test_the_wish_of_the_server_wins() -> None:
-    """Retry-After replaces the schedule; a little jitter is added.
-
-    So that a fleet does not come at once.
-    """
+    """Retry-After replaces the schedule, with a little jitter against a fleet at once."""
     paced = pacing()
     paced.failed(Throttled("x", 30.0), 0)
     assert 30 <= paced.wait_s(0) <= 31
@@ -258,10 +252,7 @@ def test_what_may_have_been_applied_is_only_noted() -> None:
 
 
 def test_counters_balance_or_they_do_not() -> None:
-    """Rule 14: inserted and errors must be the rows sent; less is a lag or a loss.
-
-    More is a stranger.
-    """
+    """Rule 14: inserted and errors must be the rows sent, no less and no more."""
     sent = Window("t0", Position(1, 0), "e", 2, Counters(10, 1))
     assert sent.balanced(Counters(12, 1))
     sent.accepted(BATCH)
