@@ -35,7 +35,7 @@ $(VENV)/.runtime: requirements-build.lock requirements.lock pyproject.toml
 		|| { echo "Error: no virtual environment. Try: sudo apt-get install python3-venv"; exit 1; }
 	$(PIP) install --require-hashes -r requirements-build.lock
 	$(PIP) install --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
-	$(PIP) install --no-deps --no-build-isolation -e .
+	$(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock

@@ -8,7 +8,6 @@ import os
 import stat
 import tomllib
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from common.errors import ConfigError, PermissionRefused, UsageError
 from common.settings import PRESETS, Settings, ShipperSettings, SnowflakeSettings
 
 _SIZE_MAX: Final = 1 << 20
+_US: Final = 1_000_000
 _WINDOW_SHARE: Final = 8
 """What is under way may be at most this part of the spool's cap; one batch must fit in."""
 
@@ -197,7 +197,7 @@ def _aligned(settings: Settings, interval_given: bool, problems: list[Problem]) 
         return settings
     if not interval_given:
         return replace(settings, collector=replace(collector, interval_s=float(collector.align_s)))
-    if Decimal(collector.align_s) % Decimal(repr(collector.interval_s)):
+    if round(collector.align_s * _US) % round(collector.interval_s * _US):
         what = f"{show(collector.align)} is not a multiple of interval_s = {collector.interval_s:g}"
         remedy = "choose an interval_s that divides it, or remove interval_s"
         problems.append(Problem("[collector] align", what, remedy))

@@ -4,10 +4,9 @@ Every check adds to a list of problems instead of ending at the first, so that a
 them in one go. A problem never shows the value of a key that could hold a secret.
 """
 
-import difflib
 import ipaddress
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -143,9 +142,8 @@ def unknown_key(label: str, key: str, known: tuple[str, ...]) -> Problem:
     elsewhere = [f"[{table}]" for table, kind in TABLES.items() if lowered in bounds(kind)]
     if elsewhere and lowered not in known:
         return Problem(label, "does not belong here", f"it belongs into {' or '.join(elsewhere)}")
-    close = difflib.get_close_matches(lowered, known, n=1, cutoff=0.6)
-    if close:
-        return Problem(label, "is no setting", f"did you mean {close[0]}?")
+    if close := _closest(lowered, known):
+        return Problem(label, "is no setting", f"did you mean {close}?")
     return Problem(label, "is no setting", f"allowed here: {', '.join(known)}")
 
 
@@ -281,11 +279,19 @@ def _sensors(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _closest(text: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant; ``None``: none is near."""
+    # Imported only for a mistake: a running service need not hold it.
+    import difflib
+
+    return next(iter(difflib.get_close_matches(text, known, n=1, cutoff=0.6)), None)
+
+
 def check_preset(value: Any, problems: list[Problem]) -> str:
     """The name of a preset; "default" when there is a problem."""
     if isinstance(value, str) and value in PRESETS:
         return value
-    close = difflib.get_close_matches(str(value), PRESETS, n=1) if isinstance(value, str) else []
-    remedy = f"did you mean {close[0]}?" if close else f"expected {', '.join(PRESETS)}"
+    close = _closest(value, PRESETS) if isinstance(value, str) else None
+    remedy = f"did you mean {close}?" if close else f"expected {', '.join(PRESETS)}"
     problems.append(Problem("preset", f"{show(value)} is no preset", remedy))
     return "default"

@@ -5,7 +5,6 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from common.children import run_module
 from common.database import open_reader, refuse_newer, translate
 from common.errors import PermissionRefused, SpoolError, ThermalError
 
@@ -26,6 +25,9 @@ def prepare(path: Path, kind: str, supported: int) -> None:
         SpoolError: it cannot be made, read or written.
     """
     if version_of(path, supported) < supported:
+        # Imported only for a new file or version: a running service need not hold it.
+        from common.children import run_module
+
         try:
             drop_stray_log(path)
             run_module("common.spool.migrate", args=(str(path), kind), timeout_s=_MIGRATE_TIMEOUT_S)
