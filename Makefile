@@ -24,7 +24,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
 		| awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
 	@echo
-	@echo "Begin with 'make demo': both services, emulated chips and server, kills and a power cut."
+	@echo "Begin with 'make demo': both services, emulated chips and server, kills and a cut network."
 
 # Two stamps: the runtime packages are enough to run, the rest is for development. Each install is
 # pinned by hash, also the build tool, so nothing comes from an unlocked place.
