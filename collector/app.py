@@ -196,8 +196,6 @@ class Collector:
         self._notifier.stopping()
         if self._serving is not None:
             self._serving.stop_metrics()
-        if self._sampler is not None:
-            self._sampler.finish()
         left = self._storing.stop()
         if self._bus is not None:
             self._bus.close()

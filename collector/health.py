@@ -170,7 +170,7 @@ class Lockup:
         self._fruitless = 0
 
     def answered(self) -> None:
-        """A transfer of any chip went through."""
+        """A chip acknowledged, or did not: the bus itself works."""
         self._timeouts = 0
         self._fruitless = 0
 

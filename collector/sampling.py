@@ -16,10 +16,11 @@ from typing import Final
 from collector.assemble import sample_row
 from collector.bus import Bus, BusError, BusGone, BusTimeout, Nack
 from collector.compensation import Compensation
+from collector.gaps import Gap, GapReason, gap_row
 from collector.health import Lockup, Remedy
 from collector.host import Host
-from collector.missed import MissedTicks
 from collector.schedule import Alignment, Grid, Tick
+from collector.stamp import Stamp
 from collector.station import News, Station, Turn
 from collector.timekeeping import Step, Synchronised, Timekeeper, clock_step_row
 from common.clock import Clock
@@ -100,7 +101,7 @@ class Sampler:
     ) -> None:
         self.stations = tuple(stations)
         self.ticks = 0
-        self.missed = MissedTicks()
+        self.missed = 0
         self.lockup = Lockup()
         self.time = around.time
         self._bus = bus
@@ -125,10 +126,6 @@ class Sampler:
             if max(station.due_s, self._held_until_s) <= now_s:
                 self._serve(station, now_s)
         return max(0.0, min(LOOK_S_MAX, self._next_s() - self._clock.monotonic_s()))
-
-    def finish(self) -> None:
-        """Hand over what is still kept back."""
-        self._tell_missed()
 
     def _next_s(self) -> float:
         """Monotonic time of whatever comes next."""
@@ -164,19 +161,21 @@ class Sampler:
         stamp = self.time.stamp()
         reports = [station.report(now_s) for station in self.stations]
         row = sample_row(stamp, reports, asdict(self._host.read()), self._plan.required)
+        if tick.missed:
+            # Before the row: stored after it, a kill between them would leave a hole unexplained.
+            self._tell_missed(tick, now_s - tick.at_s, stamp)
         self._outlets.keep(row)
         self.ticks += 1
-        if tick.missed:
-            back_s = now_s - tick.at_s + tick.missed * self._plan.grid.interval_s
-            self.missed.add(tick.missed, stamp.realtime_ns - int(back_s * _NS), now_s)
-        if self.missed.due(now_s):
-            self._tell_missed()
 
-    def _tell_missed(self) -> None:
-        """Write the gap row of the ticks missed so far."""
-        row = self.missed.take(self.time.stamp())
-        if row is not None:
-            self._outlets.keep(row)
+    def _tell_missed(self, tick: Tick, late_s: float, stamp: Stamp) -> None:
+        """Write the gap row of the ticks that passed unseen before this one."""
+        self.missed += tick.missed
+        back_s = late_s + tick.missed * self._plan.grid.interval_s
+        from_ns = stamp.realtime_ns - int(back_s * _NS)
+        gap = Gap(
+            GapReason.MISSED_TICKS, tick.missed, from_ns=from_ns, to_ns=stamp.realtime_ns
+        )
+        self._outlets.keep(gap_row(gap, stamp))
 
     def _serve(self, station: Station, now_s: float) -> None:
         """Give one chip its turn, and do what follows from it."""
@@ -190,7 +189,10 @@ class Sampler:
             case BusTimeout():
                 if self.lockup.timed_out():
                     self._hold()
-            case None | Nack():
+            case Nack():
+                self.lockup.answered()
+            case None if turn.measurement is not None:
+                # A turn without either may have touched no bus: a chip that is not due says so.
                 self.lockup.answered()
         if turn.order is not None and turn.order.remedy is Remedy.REOPEN:
             self._reopen()

@@ -121,7 +121,7 @@ class Serving:
             ticks=sampler.ticks,
             rows_stored=writer.rows_stored,
             rows_waiting=writer.waiting,
-            missed_ticks=sampler.missed.total,
+            missed_ticks=sampler.missed,
             memory_dropped=writer.dropped,
             store_failures=writer.failures,
             bus_reopens=sampler.lockup.reopens,

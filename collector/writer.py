@@ -83,7 +83,6 @@ class Writer:
         self._failing = 0
         self._reason = ""
         self._retry_s = 0.0
-        self.full = False
         self._attempt_s: float | None = None
         self._woken = False
 
@@ -210,4 +209,3 @@ class Writer:
         self._failing = 0
         self._reason = ""
         self._retry_s = 0.0
-        self.full = False

@@ -104,7 +104,8 @@ def test_the_demo_gets_its_length_only_from_make() -> None:
     """SECONDS of the shell, which bash counts up, does not leak in; on make's line it counts."""
     for words, seconds in (((), "60"), (("SECONDS=7",), "7")):
         done = subprocess.run(
-            ["make", "--no-print-directory", "-n", "demo", *words], cwd=ROOT, capture_output=True, text=True, check=True,
+            ["make", "--no-print-directory", "-n", "demo", *words],
+            cwd=ROOT, capture_output=True, text=True, check=True,
             env={**os.environ, "SECONDS": "123"},
         )
         assert done.stdout.splitlines()[-1].endswith(f"--kills 6 --seconds {seconds}")

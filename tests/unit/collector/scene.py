@@ -14,6 +14,7 @@ from common.sample import Kind
 from common.spool.row import NewRow
 from tests.emulators.clock import ManualClock
 
+
 class Disk:
     """A spool that can be told to refuse."""
 

@@ -3,24 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.gaps import Gap, GapReason, gap_row
 from collector.ring import CHUNK_ROWS, Ring
-from collector.stamp import Stamp, stamped_row
-from common.sample import Kind
-from common.spool.row import NewRow
+from tests.unit.collector import storing_checks as checks
 from tests.unit.collector.bench import record
-
-_NS = 1_000_000_000
-
-
-def stamp(n: int) -> Stamp:
-    """The n-th second."""
-    return Stamp((1_792_000_000 + n) * _NS, n * _NS, True)
-
-
-def row(n: int) -> NewRow:
-    """A sample of the n-th second."""
-    return stamped_row(stamp(n), Kind.SAMPLE, {})
+from tests.unit.collector.storing_checks import row, stamp
 
 
 def test_rows_are_stored_in_the_order_they_were_taken() -> None:
@@ -77,13 +63,7 @@ def test_rows_given_up_while_a_chunk_is_stored_are_told_by_the_next_gap() -> Non
 
 def test_a_gap_row_that_is_given_up_counts_what_it_told() -> None:
     """Losing a gap row of 12 ticks loses 12 ticks, and an event row none."""
-    ring = Ring(rows_max=1)
-    ring.add(gap_row(Gap(GapReason.MISSED_TICKS, 12), stamp(0)), 0.0)
-    ring.add(stamped_row(stamp(1), Kind.EVENT, {"detail": "{}"}), 1.0)
-    ring.add(gap_row(Gap(GapReason.KILLED, None), stamp(2)), 2.0)
-    ring.add(row(3), 3.0)
-    assert record(ring.take(stamp(9))[0])["detail"]["count"] == 12
-    assert ring.dropped == 3
+    checks.check_gap_given_up()
 
 
 @given(
@@ -92,29 +72,4 @@ def test_a_gap_row_that_is_given_up_counts_what_it_told() -> None:
 )
 def test_every_row_is_stored_once_or_told_in_a_gap(actions: list[str], rows_max: int) -> None:
     """Whatever fails when: rows stored + rows in gaps = rows taken, in order, none twice."""
-    ring = Ring(rows_max)
-    taken, stored, told = 0, [], 0
-
-    def store() -> None:
-        nonlocal told
-        for one in ring.take(stamp(999)):
-            read = record(one)
-            if read["kind"] == "gap":
-                told += read["detail"]["count"]
-            else:
-                stored.append(read["boottime_ns"])
-        ring.stored()
-
-    for action in actions:
-        if action == "add":
-            ring.add(row(taken), float(taken))
-            taken += 1
-        elif action == "store":
-            store()
-        else:
-            ring.take(stamp(999))
-            ring.failed()
-    store()
-    store()
-    assert len(stored) + told == taken
-    assert stored == sorted(set(stored))
+    checks.check_ring(actions, rows_max)
