@@ -7,6 +7,7 @@ secret itself; then the profile is the file that is checked, see ``InlineSecrets
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,15 @@ def check_secret_file(path: Path, credentials_directory: str | None = None) -> N
             f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so others can read the secret",
             hint=f"chmod 600 {path}",
         )
+
+
+@contextlib.contextmanager
+def of_setting(key: str) -> Iterator[None]:
+    """Name the setting that an unusable file belongs to."""
+    try:
+        yield
+    except (ConfigError, PermissionRefused) as error:
+        raise type(error)(f"[snowflake] {key}: {error}", hint=error.hint) from None
 
 
 def read_secret_file(path: Path) -> Secret:
@@ -200,11 +210,12 @@ def make_credential(
         ConfigError, PermissionRefused: a file is missing, unsafe or not what it should be.
     """
     if snowflake.pat_file is not None:
-        if inline.pat is not None:
-            check_secret_file(snowflake.pat_file)
-            return AccessToken(inline.pat, None, snowflake.role, tools.hide)
-        path = secret_path(snowflake.pat_file)
-        return AccessToken(read_secret_file(path), path, snowflake.role, tools.hide)
+        with of_setting("pat_file"):
+            if inline.pat is not None:
+                check_secret_file(snowflake.pat_file)
+                return AccessToken(inline.pat, None, snowflake.role, tools.hide)
+            path = secret_path(snowflake.pat_file)
+            return AccessToken(read_secret_file(path), path, snowflake.role, tools.hide)
     claim = claim_of(account, snowflake.user, snowflake.role)
     key = signing_key(snowflake, inline)
     return KeyPair(Signer(key, claim, tools.time, tools.clock, tools.run, tools.hide))
@@ -218,11 +229,13 @@ def signing_key(snowflake: SnowflakeSettings, inline: InlineSecrets) -> SigningK
     """
     assert snowflake.private_key_file is not None
     key_file = secret_path(snowflake.private_key_file)
-    check_secret_file(key_file)
+    with of_setting("private_key_file"):
+        check_secret_file(key_file)
     passphrase_file = None
     if inline.passphrase is None and snowflake.private_key_passphrase_file is not None:
         passphrase_file = secret_path(snowflake.private_key_passphrase_file)
-        check_secret_file(passphrase_file)
+        with of_setting("private_key_passphrase_file"):
+            check_secret_file(passphrase_file)
     return SigningKey(
         key_file=None if inline.private_key else str(key_file),
         key=inline.private_key,
