@@ -160,7 +160,8 @@ def _serve(server: MetricsServer, log: Log, stack: contextlib.ExitStack) -> None
         log.warning("no_metrics", str(error))
         return
     stack.callback(server.stop)
-    log.info("metrics", port=server.port)
+    if server.port:
+        log.info("metrics", port=server.port)
 
 
 def _tell_start(endpoint: Endpoint, log: Log) -> None:
