@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.tools.spools import close_opened
+
 # One result for one state of the code; `--hypothesis-profile=explore` looks for new examples. No
 # deadline: a machine that is busy with something else proves nothing.
 _SLOW = (HealthCheck.too_slow,)
@@ -70,3 +72,10 @@ def _loopback_only(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def _is_loopback(host: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+@pytest.fixture(autouse=True)
+def _closed_at_the_end() -> Iterator[None]:
+    """Readers and ledgers that a test opened by ``tests.tools.spools`` are closed after it."""
+    yield
+    close_opened()

@@ -124,7 +124,11 @@ def _settle(options: SpoolOptions, clock: Clock, means: Means, *, suspect: bool)
     means.prepare(path, "spool", SPOOL_VERSION)
     settled = _apply(options, clock, means, found, plan, aside.path if aside else None)
     if aside is not None:
-        quarantine.finish(path)
+        try:
+            quarantine.finish(path)
+        except BaseException:
+            settled.connection.close()
+            raise
     happenings += _told(found, plan, settled, aside.path if aside else None)
     return replace(settled, happenings=tuple(happenings))
 

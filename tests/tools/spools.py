@@ -1,5 +1,6 @@
 """A device's disk for tests: a spool whose boots, cards, kills and cuts a test decides."""
 
+import contextlib
 import functools
 import shutil
 import sqlite3
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final, Protocol, TypeVar
 
 from collector.spool.options import Limits, Means, Names, SpoolOptions
 from collector.spool.store import SpoolStore, open_and_settle
@@ -67,6 +68,29 @@ def value(row: StoredRow, name: str) -> Scalar:
     return row.values[INDEX[name]]
 
 
+class Closes(Protocol):
+    """Something that holds a file open until it is closed; a second close does nothing."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+_T = TypeVar("_T", bound=Closes)
+_OPENED: Final[list[Closes]] = []
+
+
+def opened(thing: _T) -> _T:
+    """Have a reader or a ledger closed at the end of the test, whatever becomes of it."""
+    _OPENED.append(thing)
+    return thing
+
+
+def close_opened() -> None:
+    """Close what ``opened`` was told of; Python 3.13 complains of files that nobody closes."""
+    while _OPENED:
+        _OPENED.pop().close()
+
+
 class Device:
     """One device with one disk; its services are opened by hand.
 
@@ -98,11 +122,12 @@ class Device:
 
     def ledger(self) -> Ledger:
         """Start the shipper's file."""
-        return Ledger(self.directory, prepared=prepare_quickly, random_bytes=self.random.randbytes)
+        made = Ledger(self.directory, prepared=prepare_quickly, random_bytes=self.random.randbytes)
+        return opened(made)
 
     def reader(self) -> SpoolReader:
         """The shipper's view."""
-        return SpoolReader(self.directory)
+        return opened(SpoolReader(self.directory))
 
     def reboot(self) -> None:
         """A new boot: another boot id, and an empty runtime directory."""
@@ -124,11 +149,12 @@ class Device:
 
 
 def drain(reader: SpoolReader, after: Position | None = None, batch: int = 100) -> list[StoredRow]:
-    """All rows after a position, batch by batch as a shipper reads them."""
+    """All rows after a position, batch by batch as a shipper reads them; closes the file."""
     rows: list[StoredRow] = []
-    while got := reader.read_after(after, batch):
-        rows += got
-        after = got[-1].position
+    with reader:
+        while got := reader.read_after(after, batch):
+            rows += got
+            after = got[-1].position
     return rows
 
 
@@ -151,9 +177,9 @@ def wait_until(check: Callable[[], Any], steps: int = 1000) -> None:
 
 def forget_clean_stop(device: Device) -> None:
     """Make a stopped spool look as after a kill."""
-    with sqlite3.connect(device.directory / "spool.db") as connection:
+    with contextlib.closing(sqlite3.connect(device.directory / "spool.db")) as connection:
         connection.execute("UPDATE state SET value = '0' WHERE key = 'clean_stop'")
-    connection.close()
+        connection.commit()
 
 
 def damage(path: Path, pages: range) -> None:

@@ -12,7 +12,7 @@ from common.identity import Hardware, Install
 from common.ship_state import Acknowledgement, Mark, ShipStateUnreadable, read_ship_state
 from shipper.dead_letters import DeadLetter
 from shipper.ledger import Ledger, Progress, Settling
-from tests.tools.spools import prepare_quickly
+from tests.tools.spools import opened, prepare_quickly
 
 INSTALL = Install("A1" * 8, Hardware("board", "card"))
 EPOCH = "ee" * 8
@@ -22,7 +22,7 @@ DAY_NS = 86_400 * 10**9
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     """A settled ledger."""
-    made = Ledger(tmp_path, prepared=prepare_quickly)
+    made = opened(Ledger(tmp_path, prepared=prepare_quickly))
     made.settle(INSTALL, DAY_NS)
     return made
 
@@ -33,7 +33,7 @@ def _letter(first: int, last: int) -> DeadLetter:
 
 def test_a_new_ledger_knows_nothing(tmp_path: Path) -> None:
     """Nothing acknowledged, nothing exposed, baselines 0; it says that it is new."""
-    made = Ledger(tmp_path, prepared=prepare_quickly)
+    made = opened(Ledger(tmp_path, prepared=prepare_quickly))
     assert made.install() is None
     assert made.settle(INSTALL, 0) is Settling.CREATED
     assert made.settle(INSTALL, 0) is Settling.CONTINUED
@@ -47,7 +47,7 @@ def test_progress_survives_a_kill(ledger: Ledger, tmp_path: Path) -> None:
     ledger.expose(EPOCH, 20)
     acknowledgement = Acknowledgement("token", EPOCH, 12)
     ledger.acknowledge(acknowledgement, rows_inserted=14, rows_error=2, in_doubt=Mark(EPOCH, 9))
-    again = Ledger(tmp_path, prepared=prepare_quickly).progress()
+    again = opened(Ledger(tmp_path, prepared=prepare_quickly)).progress()
     expected = Progress("target", 1234, acknowledgement, Mark(EPOCH, 20), 14, 2, Mark(EPOCH, 9))
     assert again == expected
 
@@ -124,19 +124,19 @@ def test_a_damaged_ship_db_is_set_aside_and_made_anew(tmp_path: Path) -> None:
     (tmp_path / "ship.db").write_bytes(b"no database" * 500)
     with pytest.raises(ShipStateUnreadable):
         read_ship_state(tmp_path)
-    made = Ledger(tmp_path, prepared=prepare_quickly)
+    made = opened(Ledger(tmp_path, prepared=prepare_quickly))
     assert made.settle(INSTALL, 0) is Settling.CREATED
     assert read_ship_state(tmp_path) is not None
 
 
 def test_a_newer_ship_db_is_refused(tmp_path: Path) -> None:
     """A downgraded shipper leaves the file alone; the collector takes it for unreadable."""
-    Ledger(tmp_path).settle(INSTALL, 0)
+    opened(Ledger(tmp_path)).settle(INSTALL, 0)
     connection = sqlite3.connect(tmp_path / "ship.db")
     connection.execute("PRAGMA user_version=9")
     connection.close()
     with pytest.raises(SpoolNewer):
-        Ledger(tmp_path).settle(INSTALL, 0)
+        opened(Ledger(tmp_path)).settle(INSTALL, 0)
     with pytest.raises(ShipStateUnreadable, match="version 9"):
         read_ship_state(tmp_path)
 
