@@ -5,6 +5,7 @@ one shows against the other.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Never, Protocol
@@ -123,7 +124,7 @@ class Chip(Protocol):
         """Supply off and on."""
 
 
-class CommandChip:
+class CommandChip(ABC):
     """A chip that takes 16-bit commands and answers once.
 
     Args:
@@ -187,9 +188,9 @@ class CommandChip:
         self._busy_until_s = self.clock() + self._power_up_s
         self._answer = None
 
+    @abstractmethod
     def execute(self, code: int, data: bytes) -> None:
         """Carry a command out; ``data`` are its argument bytes."""
-        raise NotImplementedError
 
     def busy(self, seconds: float) -> None:
         """Acknowledge nothing for this long."""

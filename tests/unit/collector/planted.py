@@ -30,7 +30,7 @@ class Planted:
         """What is checked, and what is wrong."""
         return f"{check_name(self.check)[6:]}-{self.plant.__name__}"
 
-    def must_be_caught(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def assert_caught(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Check the product with the mistake in it."""
         self.plant(monkeypatch)
         with pytest.raises(AssertionError, match=self.words):

@@ -81,7 +81,7 @@ CONTROLS: Final = (
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda c: c.name)
 def test_a_planted_mistake_is_caught(control: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the mistake in the product the check fails, and says what is wrong."""
-    control.must_be_caught(monkeypatch)
+    control.assert_caught(monkeypatch)
 
 
 def test_every_check_of_the_loop_has_a_control() -> None:

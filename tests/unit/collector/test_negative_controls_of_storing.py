@@ -58,7 +58,7 @@ CONTROLS: Final = (
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda c: c.name)
 def test_a_planted_mistake_is_caught(control: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the mistake in the product the check fails, and says what is wrong."""
-    control.must_be_caught(monkeypatch)
+    control.assert_caught(monkeypatch)
 
 
 def test_every_check_of_storing_has_a_control() -> None:
@@ -73,4 +73,4 @@ def test_a_control_without_a_mistake_is_refused(monkeypatch: pytest.MonkeyPatch)
         """Leave the product as it is."""
 
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
-        Planted(checks.check_kill, nothing_at_all, "a kill").must_be_caught(monkeypatch)
+        Planted(checks.check_kill, nothing_at_all, "a kill").assert_caught(monkeypatch)
