@@ -180,7 +180,7 @@ class CommandChip(ABC):
             self.flip_bit = None
         return answer[:length].ljust(length, b"\xff")
 
-    def general_call(self, data: bytes) -> None:
+    def general_call(self, data: bytes) -> None:  # noqa: B027 - most chips ignore it
         """See ``Chip``."""
 
     def power_cycle(self) -> None:
