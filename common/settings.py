@@ -87,7 +87,9 @@ class DeviceSettings:
         "File with the board's serial number; tells a moved card from a cloned one.",
     )
     card_serial_file: Path = _path(
-        "/sys/block/mmcblk0/device/cid", "File with the card's serial number."
+        "/sys/block/mmcblk0/device/cid",
+        "File with the card's serial number; of an NVMe disk: /sys/block/nvme0n1/device/serial. "
+        "Without one, a cloned disk in another board looks like a moved one.",
     )
 
 
