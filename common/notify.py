@@ -51,10 +51,6 @@ class Notifier:
             self._pinged_s = now_s
             self._send("WATCHDOG=1")
 
-    def extend_timeout(self, seconds: float) -> None:
-        """Starting or stopping takes this much longer from now, for instance to salvage a spool."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
-
     def stopping(self) -> None:
         """The service has begun to stop."""
         self._send("STOPPING=1")

@@ -27,6 +27,7 @@ from common.settings import Settings
 from common.ship_state import EXPOSURE_LOCK
 from common.spool.reader import SpoolReader
 from common.spool.row import row_crc
+from common.spool.schema import SHIPPER_LOCK
 from shipper.backoff import delays
 from shipper.drain import Drain, Setup
 from shipper.endpoint import Endpoint, find_credential, find_endpoint, make_transport
@@ -36,7 +37,6 @@ from shipper.ports import Present, World
 from shipper.protocol.limits import Limits
 from shipper.watch import Watch, Watched
 
-LOCK_FILE: Final = "shipper.lock"
 SLICE_S: Final = 5.0
 """A planned wait is slept in pieces of this length, so that the status line keeps up."""
 _WINDOW_SHARE: Final = 8
@@ -111,7 +111,7 @@ def _service(endpoint: Endpoint, clock: SystemClock, log: Log) -> Iterator[_Serv
     notifier = Notifier(clock)
     with contextlib.ExitStack() as stack:
         ledger = Ledger(directory)
-        stack.enter_context(FileLock(directory / LOCK_FILE))
+        stack.enter_context(FileLock(directory / SHIPPER_LOCK))
         stack.callback(ledger.close)
         with contextlib.suppress(SpoolCorrupt):
             # A damaged one is set aside when the install is known; see ``shipper.gate``.

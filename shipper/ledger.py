@@ -17,11 +17,8 @@ from common.identity import Hardware, Install
 from common.ship_state import Acknowledgement, Mark
 from common.spool.prepare import prepare
 from shipper.dead_letters import DeadLetter, DeadLetters
-from shipper.permission import waiting_for_collector
 from shipper.ship_file import Prepare, ShipFile
 from shipper.shipping_events import ShippingEvents
-
-__all__ = ["Ledger", "Progress", "Settling", "waiting_for_collector"]
 
 
 class Settling(StrEnum):

@@ -14,8 +14,8 @@ from common.lock import holder
 from common.settings import Settings
 from common.ship_state import SHIP_FILE, read_ship_state
 from common.spool.reader import SpoolReader
+from common.spool.schema import SHIPPER_LOCK
 
-LOCK_FILE: Final = "shipper.lock"
 _SCRAPE_TIMEOUT_S: Final = 2.0
 _SCRAPE_BYTES_MAX: Final = 1 << 20
 
@@ -67,7 +67,7 @@ def look(settings: Settings) -> Status:
     """Read everything once; disturbs neither service."""
     status = Status()
     directory = settings.spool.directory
-    status.running = holder(directory / LOCK_FILE).startswith("process ")
+    status.running = holder(directory / SHIPPER_LOCK).startswith("process ")
     acknowledged = _read_ledger(status, directory)
     _read_spool(status, directory, acknowledged)
     if status.running:

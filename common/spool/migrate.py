@@ -17,8 +17,6 @@ from sqlite_utils import Database
 from common.columns import STORED
 from common.database import PAGE_BYTES, refuse_newer, translate
 from common.errors import ThermalError, UsageError
-from common.ship_state import SHIP_VERSION
-from common.spool.schema import SPOOL_VERSION
 
 _PYTHON_TYPE: Final[dict[str, type]] = {"TEXT": str, "INTEGER": int, "REAL": float}
 _TIME: Final = int
@@ -173,8 +171,6 @@ def _ship_1(database: Database) -> None:
 
 STEPS: Final[dict[str, tuple[Step, ...]]] = {"spool": (_spool_1,), "ship": (_ship_1,)}
 """For each file, the step to version 1, to version 2, …"""
-
-VERSIONS: Final = {"spool": SPOOL_VERSION, "ship": SHIP_VERSION}
 
 
 def migrate(path: Path, kind: str) -> int:

@@ -30,8 +30,6 @@ class Meaning(Enum):
     """Try again; perhaps applied."""
     UNAUTHORIZED = auto()
     """The token is not taken."""
-    MOVED = auto()
-    """The pipe failed over."""
     OPERATOR = auto()
     """Only a person can mend it."""
     OURS = auto()

@@ -57,13 +57,11 @@ def test_life_of_a_service_is_told(systemd: Systemd) -> None:
     notifier = Notifier()
     notifier.ready()
     notifier.status("sampling 3 sensors, 21 °C … ok")
-    notifier.extend_timeout(1.5)
     notifier.stopping()
     notifier.close()
     assert systemd.said() == [
         "READY=1",
         "STATUS=sampling 3 sensors, 21 °C … ok",
-        "EXTEND_TIMEOUT_USEC=1500000",
         "STOPPING=1",
     ]
 

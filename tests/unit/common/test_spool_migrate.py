@@ -10,9 +10,11 @@ from sqlite_utils import Database
 
 from common.database import SpoolCorrupt, SpoolNewer, open_writer
 from common.errors import ExitCode, ThermalError
+from common.ship_state import SHIP_VERSION
 from common.spool import migrate as migration
 from common.spool.migrate import migrate
 from common.spool.prepare import prepare, version_of
+from common.spool.schema import SPOOL_VERSION
 
 
 @pytest.mark.parametrize("kind", ["spool", "ship"])
@@ -24,6 +26,12 @@ def test_the_child_process_makes_the_tables_once(tmp_path: Path, kind: str) -> N
     assert version_of(path, 1) == 1
     prepare(path, kind, 1)
     assert path.stat().st_mtime_ns == made
+
+
+def test_each_files_version_is_its_number_of_steps() -> None:
+    """A step without a new version would never run, a version without a step never be reached."""
+    found = {kind: len(steps) for kind, steps in migration.STEPS.items()}
+    assert found == {"spool": SPOOL_VERSION, "ship": SHIP_VERSION}
 
 
 def test_the_service_does_not_load_sqlite_utils() -> None:

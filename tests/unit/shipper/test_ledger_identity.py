@@ -7,7 +7,7 @@ import pytest
 from common.hardware import Match, match, read_hardware
 from common.identity import ABSENT, Hardware, Lineage
 from common.settings import DeviceSettings
-from shipper.ledger import waiting_for_collector
+from shipper.permission import waiting_for_collector
 from tests.tools.spools import HARDWARE, Device, samples
 
 
