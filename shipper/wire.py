@@ -9,6 +9,7 @@ the environment, and none of that may happen to a row. Proxies are therefore not
 import http.client
 import socket
 import ssl
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import SystemTimeWarning
 
 from common.clock import Clock
 from shipper.protocol.errors import NotSent, OutcomeUnknown
@@ -107,6 +109,8 @@ class Wire:
         Raises:
             ConfigError, PermissionRefused: the file of authorities is no good.
         """
+        # A Pi without a battery-backed clock boots in the past: the state tells it, once.
+        warnings.simplefilter("ignore", SystemTimeWarning)
         self._clock = clock
         self._deadline = Deadline(clock)
         self._adapter = _Adapter(make_context(self._deadline, ca_file))
