@@ -13,6 +13,7 @@ from collector.drivers import Chip, Measurement, NoData, UnexpectedChip
 from collector.drivers.icp10125_compensation import OtpInvalid
 from collector.drivers.sensirion import ChecksumMismatch
 from collector.health import Health, Order, Phase, Remedy
+from collector.relapse import Relapse
 from collector.stuck import Repeats
 from common.errors import ThermalError
 from common.sample import SensorStatus
@@ -86,7 +87,7 @@ class Station:
         self.results = dict.fromkeys(RESULTS, 0)
         self._max_age_s = max_age_s
         self._newest: Measurement | None = None
-        self._repeats = Repeats()
+        self._repeats = Relapse() if chip.name == "sgp30" else Repeats()
         self._told: News | None = None
 
     @property

@@ -2,7 +2,7 @@
 
 Real air never gives the SCD4x three equal words, nor the ICP-10125 an equal 24-bit pressure, for
 ten minutes; a chip whose supply dipped does (Sensirion/arduino-i2c-scd4x issues 10 and 14). The
-SGP30 is not judged: clean air reads 400 ppm and 0 ppb for hours.
+SGP30 reads 400 ppm and 0 ppb for hours in clean air: ``collector.relapse`` judges it.
 """
 
 from dataclasses import replace
@@ -13,7 +13,6 @@ from common.sample import SensorStatus
 
 REPEATS_MIN: Final = 60
 STUCK_S_MIN: Final = 600.0
-JUDGED: Final = frozenset({"scd4x", "icp10125"})
 
 
 class Repeats:
@@ -37,7 +36,7 @@ class Repeats:
         show its effect.
         """
         words = tuple(reading.ticks for reading in measurement.readings)
-        if measurement.sensor not in JUDGED or words != self._words:
+        if words != self._words:
             self._words = words
             self._begin(now_s)
             self._told = False

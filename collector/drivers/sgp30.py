@@ -265,10 +265,15 @@ class Sgp30:
         self._humidity_sent = word
 
     def _keep_baseline(self, now_s: float) -> None:
-        """Read the baseline back; a chip that has none yet is asked again an hour later."""
+        """Read the baseline back; a chip that has none yet is asked again an hour later.
+
+        One that had one and has none any more has lost its power meanwhile: it begins anew.
+        """
         self._baseline_due_s = now_s + KEEP_EVERY_S
         eco2, tvoc = execute(self._bus, ADDRESS, GET_IAQ_BASELINE)
         if not eco2 and not tvoc:
+            if self._baseline is not None:
+                self.reset()
             return
         self._baseline = Baseline(self._serial, eco2, tvoc, self._realtime_s())
         self._kept, self._kept_age_s, self._kept_at_s = self._baseline, 0.0, now_s

@@ -283,3 +283,15 @@ def test_control_a_minutely_driver_is_noticed(rig: Rig) -> None:
     driver = Sgp30(rig.bus, realtime_s=rig.time, period_s=60.0)
     rig.run(driver, 300.0)
     assert rig.sgp30.irregular_gaps == len(rig.sgp30.gaps_s) > 0
+
+
+def test_a_chip_that_lost_its_baseline_begins_anew(rig: Rig) -> None:
+    """It had one and has none any more: it lost its power unnoticed, and gets the kept one back."""
+    driver = sgp30(rig, kept())
+    rig.run(driver, 1800.0)
+    assert rig.sgp30.inits == 1
+    rig.sgp30.power_cycle()
+    rig.time.advance(1.0)
+    rig.run(driver, 2000.0)
+    assert rig.sgp30.inits == 2
+    assert rig.sgp30.baselines_set == [(0x8000, 0x9000)] * 2

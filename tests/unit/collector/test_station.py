@@ -77,9 +77,3 @@ def test_a_chip_that_moves_again_is_no_longer_stuck() -> None:
     repeats.see(frozen(8), times[-1] + 5.0)
     assert not repeats.stuck
     assert repeats.marked(frozen(8)) == frozen(8)
-
-
-def test_the_sgp30_may_say_the_same_for_hours() -> None:
-    """Clean air reads 400 ppm and 0 ppb; that is no fault."""
-    repeats = Repeats()
-    assert not any(repeats.see(frozen(sensor="sgp30"), float(n)) for n in range(5_000))
