@@ -13,6 +13,7 @@ from typing import Final
 
 from collector.drivers.sgp30_baseline import Baseline
 from collector.stamp import Stamp
+from common.strict_json import read_json
 
 FILE: Final = "sgp30-baseline.json"
 _FORMAT: Final = 1
@@ -59,7 +60,7 @@ class BaselineFile:
     def load(self) -> SavedBaseline | None:
         """What was saved; ``None`` when there is nothing, or nothing that can be understood."""
         try:
-            raw = json.loads(self.path.read_bytes())
+            raw = read_json(self.path.read_bytes())
             if raw["format"] != _FORMAT:
                 return None
             return SavedBaseline(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from common.errors import ConfigError, PermissionRefused
 from common.settings import Settings, SnowflakeSettings
+from common.strict_json import read_json
 from shipper.auth.credentials import InlineSecrets, check_secret_file
 from shipper.auth.secret import Hide, Secret
 
@@ -118,7 +119,7 @@ def _read(path: Path) -> dict[str, Any]:
     """The JSON object in the file."""
     try:
         with path.open("rb") as file:
-            read = json.loads(file.read(_SIZE_MAX))
+            read = read_json(file.read(_SIZE_MAX))
     except PermissionError:
         raise PermissionRefused(
             f"profile {path} cannot be read by this user", hint=f"change the owner of {path}"

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from common.strict_json import read_json
+
 POSITION_FILE: Final = "spool-position.json"
 
 
@@ -39,7 +41,7 @@ def read_record(runtime_directory: Path | None) -> PositionRecord | None:
     if runtime_directory is None:
         return None
     try:
-        told = json.loads((runtime_directory / POSITION_FILE).read_bytes())
+        told = read_json((runtime_directory / POSITION_FILE).read_bytes())
         return PositionRecord(**told)
     except (OSError, ValueError, TypeError):
         return None

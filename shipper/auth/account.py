@@ -5,7 +5,6 @@ region; the host is in lower case, with hyphens where the name has underscores (
 "Account identifiers" and "Key-pair authentication").
 """
 
-import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +12,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from common.errors import ConfigError
+from common.strict_json import read_json
 
 DOMAINS: Final = (".snowflakecomputing.com", ".snowflakecomputing.cn")
 _CONSOLE: Final = ("app.snowflake.com", "app.snowflake.cn")
@@ -164,7 +164,7 @@ def parse_ingest_host(body: bytes, account: Account) -> str | None:
     text = body.decode("utf-8", "replace").strip()
     if text.startswith(("{", '"')):
         try:
-            read = json.loads(text)
+            read = read_json(text)
         except ValueError:
             return None
         text = str(read.get("hostname", "")) if isinstance(read, dict) else str(read)

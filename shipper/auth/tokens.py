@@ -7,13 +7,13 @@ which live servers take too (seen in the EMQX bridge and in clients that send th
 """
 
 import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from common.clock import Clock
+from common.strict_json import read_json
 from shipper.auth.errors import SignInFailed
 from shipper.auth.secret import Hide, Secret
 from shipper.auth.server_time import ServerTime
@@ -153,7 +153,7 @@ def read_token(body: bytes) -> str | None:
     text = body[: TOKEN_BYTES_MAX + 1].decode("utf-8", "replace").strip()
     if text.startswith(("{", '"')):
         try:
-            read: Any = json.loads(text)
+            read: Any = read_json(text)
         except ValueError:
             return None
         text = str((read.get("token") or "") if isinstance(read, dict) else read).strip()
@@ -168,7 +168,7 @@ def read_times(token: str) -> tuple[float | None, float | None]:
         return None, None
     try:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        claims: Any = json.loads(payload)
+        claims: Any = read_json(payload)
     except ValueError:
         return None, None
     if not isinstance(claims, dict):
