@@ -5,7 +5,7 @@ and the count are what is known of it.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -71,19 +71,35 @@ def gap_row(gap: Gap, now: Stamp) -> NewRow:
     return marker_row(now, Kind.GAP, gap.detail)
 
 
-def merged(details: Iterable[str]) -> tuple[int, dict[str, int | None]]:
-    """What gap rows that are dropped had told.
+@dataclass(slots=True)
+class Merged:
+    """What gap rows that are dropped had told; the gap row of the drop tells it on.
 
-    Args:
-        details: their ``detail`` columns.
-
-    Returns:
-        All known counts together, and by reason; ``None``: a count that nobody knows.
+    Attributes:
+        rows: gap rows that were dropped, in earlier drops too: numbered rows like any other.
+        by_reason: their counts; ``None``: a count that nobody knows.
+        first_seq: least seq that they told of; ``None``: they told of ticks without a number.
+        last_seq: greatest seq; ``None`` like ``first_seq``.
     """
-    by_reason: dict[str, int | None] = {}
-    for detail in details:
+
+    rows: int = 0
+    by_reason: dict[str, int | None] = field(default_factory=dict)
+    first_seq: int | None = None
+    last_seq: int | None = None
+
+    @property
+    def count(self) -> int:
+        """All known counts together."""
+        return sum(count or 0 for count in self.by_reason.values())
+
+    def add(self, detail: str) -> None:
+        """Take over the ``detail`` column of one more of them."""
         told = json.loads(detail)
+        self.rows += 1 + told.get("gap_rows", 0)
         for reason, count in (told.get("merged") or {told["reason"]: told["count"]}).items():
-            earlier = by_reason.get(reason, 0)
-            by_reason[reason] = None if count is None or earlier is None else earlier + count
-    return sum(count or 0 for count in by_reason.values()), by_reason
+            earlier = self.by_reason.get(reason, 0)
+            self.by_reason[reason] = None if count is None or earlier is None else earlier + count
+        first, last = told.get("first_seq"), told.get("last_seq")
+        if first is not None and last is not None:
+            self.first_seq = first if self.first_seq is None else min(self.first_seq, first)
+            self.last_seq = last if self.last_seq is None else max(self.last_seq, last)

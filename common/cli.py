@@ -45,33 +45,21 @@ class Program:
     removed: Mapping[str, str]
 
 
-class CommandLine:
-    """The parser of one program, and the call of what was asked for."""
+class Commands:
+    """Commands side by side: those of a program, or those below one command of it.
 
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self.parser = Parser(
-            prog=program.name,
-            description=program.description,
-            epilog=program.epilog,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        version = f"{program.name} {__version__} (Python {sys.version.split()[0]})"
-        self.parser.add_argument("--version", action="version", version=version)
-        self._commands = self.parser.add_subparsers(
+    Args:
+        parser: whose commands they are.
+    """
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._commands = parser.add_subparsers(
             required=True, metavar="COMMAND", parser_class=Parser
         )
 
     def bare_command(self, name: str, do: Do, help_: str, text: str = "") -> Parser:
         """Add one command that needs no configuration; ``text`` is its own longer help."""
-        made = self._commands.add_parser(
-            name,
-            help=help_,
-            description=text or help_[0].upper() + help_[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        made = self._parser(name, help_, text)
         made.set_defaults(command=do)
         return made
 
@@ -86,6 +74,36 @@ class CommandLine:
             help=f"configuration (default {DEFAULT_CONFIG})",
         )
         return made
+
+    def group(self, name: str, help_: str, text: str) -> "Commands":
+        """Add one command that has commands of its own."""
+        return Commands(self._parser(name, help_, text))
+
+    def _parser(self, name: str, help_: str, text: str) -> Parser:
+        return self._commands.add_parser(
+            name,
+            help=help_,
+            description=text or help_[0].upper() + help_[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+
+class CommandLine(Commands):
+    """The parser of one program, and the call of what was asked for."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self.parser = Parser(
+            prog=program.name,
+            description=program.description,
+            epilog=program.epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        version = f"{program.name} {__version__} (Python {sys.version.split()[0]})"
+        self.parser.add_argument("--version", action="version", version=version)
+        super().__init__(self.parser)
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Do what the words ask for; returns the exit status."""

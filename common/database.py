@@ -100,9 +100,13 @@ def open_writer(path: Path) -> sqlite3.Connection:
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
+    except UnicodeDecodeError as error:
+        connection.close()
+        raise damaged("its schema is no text") from error
     except BaseException:
         connection.close()
         raise
+    connection.text_factory = _text
     return connection
 
 
@@ -122,10 +126,29 @@ def open_reader(path: Path) -> sqlite3.Connection:
     try:
         connection.execute(f"PRAGMA cache_size=-{READ_CACHE_KIB}")
         connection.execute("PRAGMA query_only=ON")
+    except UnicodeDecodeError as error:
+        connection.close()
+        raise damaged("its schema is no text") from error
     except BaseException:
         connection.close()
         raise
+    connection.text_factory = _text
     return connection
+
+
+def _text(found: bytes) -> str:
+    """A text of the file; one that a flipped bit made invalid is left to its row's checksum.
+
+    Left to itself, Python refuses the whole answer, with every row that is sound.
+    """
+    return found.decode(errors="replace")
+
+
+def damaged(what: str) -> sqlite3.DatabaseError:
+    """What SQLite would say, had it looked: for damage that only its caller can see."""
+    error = sqlite3.DatabaseError(f"database disk image is malformed: {what}")
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    return error
 
 
 def user_version(connection: sqlite3.Connection) -> int:

@@ -14,7 +14,7 @@ from common.database import Opener, open_reader, user_version
 from common.errors import SpoolError
 
 SHIP_FILE: Final = "ship.db"
-SHIP_VERSION: Final = 1
+SHIP_VERSION: Final = 2
 EXPOSURE_LOCK: Final = "exposure.lock"
 
 

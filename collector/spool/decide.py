@@ -131,6 +131,8 @@ def new_install(found: Found, aside: str | None) -> Plan:
     if found.spool.install is not None:
         told = {"install_id": found.spool.install.install_id}
         gaps = (Gap(GapReason.INHERITED, _behind(found), more=told),)
+    elif found.spool.damaged:
+        gaps = (Gap(GapReason.INHERITED, None, more={"install_id": None}),)
     return Plan(None, "new_install", aside=aside, gaps=gaps)
 
 
@@ -142,15 +144,17 @@ def _start_over(found: Found, install: Install) -> Plan:
     seeds = () if lineage.epochs else _seeds(_ship_of(found, install))
     gaps = [Gap(GapReason.SEQ_JUMP, first - known - 1, known + 1, first - 1)]
     after = _acknowledged_seq(found, install)
-    if not found.spool.damaged and known > after:
-        gaps.insert(0, Gap(GapReason.LOST_BY_CUT, known - after, after + 1, known))
+    salvage = found.spool.damaged and bool(lineage.epochs)
+    if not salvage and known > after:
+        reason = GapReason.QUARANTINE if found.spool.damaged else GapReason.LOST_BY_CUT
+        gaps.insert(0, Gap(reason, known - after, after + 1, known))
     return Plan(
         Install(install.install_id, found.hardware),
         "quarantine" if found.spool.damaged else "spool_lost",
         first,
         known,
         aside="quarantine" if found.spool.damaged else None,
-        salvage=found.spool.damaged and bool(lineage.epochs),
+        salvage=salvage,
         seeds=seeds,
         gaps=tuple(gaps),
     )

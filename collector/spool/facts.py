@@ -1,19 +1,25 @@
 """What can be read of a spool, sound or damaged."""
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from collector.spool.decide import LastRow, SpoolFacts
 from common.database import Opener
 from common.identity import Epoch, Install, Lineage
+from common.ship_state import Acknowledgement
 from common.spool import tables
-from common.spool.schema import CLEAN_STOP_KEY
+from common.spool.schema import CLEAN_STOP_KEY, STOPPED_AT_KEY
 
 _T = TypeVar("_T")
+_HEX: Final = re.compile("[0-9a-fA-F]{16}")
+
+UNREADABLE: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
+"""What reading a damaged file raises: SQLite itself does not check the types that it finds."""
 
 
 def read_facts(connection: sqlite3.Connection, path: Path) -> SpoolFacts:
@@ -21,13 +27,22 @@ def read_facts(connection: sqlite3.Connection, path: Path) -> SpoolFacts:
 
     Raises:
         sqlite3.Error: it cannot be read.
+        ValueError: it says what no spool says.
+        TypeError: likewise.
     """
     named = path.stat()
+    install, lineage = _install(connection), _believed(tables.read_lineage(connection))
+    last_seq = tables.last_seq(connection)
+    if (install is None) != (not lineage.epochs) or (install is None and last_seq):
+        raise ValueError("install, epochs and rows come together, and one of them is gone")
+    for origin in tables.read_origins(connection).values():
+        if not all(map(_is_text, (origin.device_id, origin.hostname, origin.collector_version))):
+            raise ValueError(f"origin {origin} is none")
     return SpoolFacts(
-        tables.read_install(connection),
-        tables.read_lineage(connection),
-        tables.last_seq(connection),
-        tables.read_trimmed(connection),
+        install,
+        lineage,
+        last_seq,
+        _trimmed(connection),
         _last_row(connection),
         tables.read_honoured(connection),
         False,
@@ -36,18 +51,74 @@ def read_facts(connection: sqlite3.Connection, path: Path) -> SpoolFacts:
     )
 
 
+def _install(connection: sqlite3.Connection) -> Install | None:
+    """The install; only as this program writes one.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    found = tables.read_install(connection)
+    if found is not None and not (
+        _is_id(found.install_id)
+        and _is_text(found.hardware.board_serial)
+        and _is_text(found.hardware.card_serial)
+    ):
+        raise ValueError(f"install {found} is none")
+    return found
+
+
+def _believed(lineage: Lineage) -> Lineage:
+    """The lineage, if its epochs are named and in order.
+
+    Raises:
+        ValueError: they are not.
+    """
+    order = first_seq = 0
+    for epoch in lineage.epochs:
+        names = (epoch.parent, epoch.epoch) if epoch.parent is not None else (epoch.epoch,)
+        if not (
+            all(_is_id(name) for name in names)
+            and _is_text(epoch.boot_id)
+            and order < epoch.order
+            and first_seq <= epoch.first_seq
+        ):
+            raise ValueError(f"epoch {epoch} is none, or out of order")
+        order, first_seq = epoch.order, epoch.first_seq
+    return lineage
+
+
+def _trimmed(connection: sqlite3.Connection) -> Acknowledgement | None:
+    """The last trim's acknowledgement.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = tables.read_trimmed(connection)
+    if found is not None and not (_is_id(found.epoch) and found.seq >= 0):
+        raise ValueError(f"{found} is no acknowledgement")
+    return found
+
+
+def _is_text(found: object) -> bool:
+    return isinstance(found, str)
+
+
+def _is_id(found: object) -> bool:
+    return isinstance(found, str) and _HEX.fullmatch(found) is not None
+
+
 def read_damaged(path: Path, opener: Opener) -> SpoolFacts:
     """Each fact of a damaged spool that can still be read; the others are as in an empty one."""
     facts = SpoolFacts(damaged=True)
     try:
         connection = opener(path)
-    except sqlite3.Error:
+    except UNREADABLE:
         return facts
     with contextlib.closing(connection):
-        install: Install | None = _try(tables.read_install, connection, None)
-        lineage = _try(tables.read_lineage, connection, None)
+        install: Install | None = _try(_install, connection, None)
+        lineage = _try(lambda c: _believed(tables.read_lineage(c)), connection, None)
         if lineage is None:
-            lineage = _try(_lineage_without_rows, connection, Lineage())
+            lineage = _try(lambda c: _believed(_lineage_without_rows(c)), connection, Lineage())
         last = _try(
             tables.last_seq, connection, max((e.last_seq for e in lineage.epochs), default=0)
         )
@@ -56,21 +127,23 @@ def read_damaged(path: Path, opener: Opener) -> SpoolFacts:
             install=install,
             lineage=lineage,
             last_seq=last,
-            trimmed=_try(tables.read_trimmed, connection, None),
+            trimmed=_try(_trimmed, connection, None),
             last_row=_try(_last_row, connection, None),
             honoured=_try(tables.read_honoured, connection, frozenset()),
         )
 
 
 def stopped_cleanly(connection: sqlite3.Connection) -> bool:
-    """Whether the last owner closed the file; if not, it is checked before use."""
-    return tables.read_state(connection, CLEAN_STOP_KEY) == "1"
+    """Whether the file is as its last owner closed it; if not, it is checked before use."""
+    if tables.read_state(connection, CLEAN_STOP_KEY) != "1":
+        return False
+    return tables.read_state(connection, STOPPED_AT_KEY) == str(tables.last_seq(connection))
 
 
 def _try(read: Callable[[sqlite3.Connection], _T], connection: sqlite3.Connection, else_: _T) -> _T:
     try:
         return read(connection)
-    except (sqlite3.Error, ValueError, TypeError, OverflowError):
+    except UNREADABLE:
         return else_
 
 

@@ -58,16 +58,23 @@ class Records:
         )
         return install
 
-    def carry_over(self, aside: Path) -> None:
-        """Copy the small tables of a set-aside file, each as far as it can be read."""
+    def carry_over(self, aside: Path, *, lineage: bool) -> None:
+        """Copy the small tables of a set-aside file, each as far as it can be read.
+
+        Args:
+            aside: the file.
+            lineage: whether its epochs make sense; if not, they and their origins stay behind.
+        """
         try:
             source = sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)
         except sqlite3.Error:
             return
         with contextlib.closing(source):
             for table, columns in _CARRIED.items():
+                if table in ("epochs", "origins") and not lineage:
+                    continue
                 places = ", ".join("?" for _ in columns.split(","))
-                with contextlib.suppress(sqlite3.DatabaseError):
+                with contextlib.suppress(sqlite3.Error, ValueError, OverflowError):
                     rows = source.execute(f"SELECT {columns} FROM {table}").fetchall()  # noqa: S608
                     self.connection.executemany(
                         f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})",  # noqa: S608

@@ -8,8 +8,8 @@ gap rows of what could not be read, in one transaction with the end.
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from collector.gaps import Gap, GapReason, gap_row
@@ -17,9 +17,11 @@ from collector.spool.settle import Happening
 from collector.spool.store import SpoolStore
 from collector.stamp import read_stamp
 from common.columns import Scalar
+from common.sample import Kind
 from common.spool import tables
-from common.spool.row import row_crc
-from common.spool.schema import INSERT_ROW_ONCE, SALVAGE_KEY, SELECT_RANGE
+from common.spool.readable import next_key, readable
+from common.spool.row import INDEX, row_crc
+from common.spool.schema import INSERT_ROW_ONCE, SALVAGE_KEY
 
 CHUNK_ROWS: Final = 1024
 SLICE_S: Final = 0.25
@@ -29,7 +31,31 @@ BAD_MAX: Final = 1000
 GAPS_MAX: Final = 100
 """More unreadable ranges than this are told in that many rows, neighbours together."""
 
+HOLES_APART: Final = 256
+"""Holes that are nearer to each other are told together: where every 2nd row was thinned, each
+kept row would part two of them."""
+
 Range = tuple[int, int]
+Row = tuple[Scalar, ...]
+_FIRST_VALUE: Final = 2
+_KIND, _DETAIL = (_FIRST_VALUE + INDEX[name] for name in ("kind", "detail"))
+
+
+@dataclass(slots=True)
+class Hole:
+    """Numbers without a row, and rows that they may lie between.
+
+    A damaged page can lack rows without SQLite saying so; but numbers may also be missing because
+    their rows were thinned, which a later gap row tells.
+    """
+
+    first: int
+    last: int
+    count: int
+
+    def told_by(self, ranges: Iterable[Range]) -> bool:
+        """Whether a gap row tells of all of it."""
+        return any(first <= self.first and self.last <= last for first, last in ranges)
 
 
 @dataclass(slots=True)
@@ -42,6 +68,8 @@ class Task:
         last: the last one that may be a row of the old file.
         bad: ranges that could not be read.
         starts: how many processes have worked on it.
+        holes: numbers for which there was nothing to read.
+        told: ranges that the old file's own gap rows tell of.
     """
 
     file: str
@@ -49,6 +77,8 @@ class Task:
     last: int
     bad: list[Range]
     starts: int = 0
+    holes: list[Hole] = field(default_factory=list)
+    told: list[Range] = field(default_factory=list)
 
     @staticmethod
     def read(connection: sqlite3.Connection) -> "Task | None":
@@ -57,8 +87,15 @@ class Task:
         if told is None:
             return None
         state = json.loads(told)
-        bad = [(int(low), int(high)) for low, high in state.get("bad", [])]
-        return Task(state["file"], state["next"], state["last"], bad, state.get("starts", 0))
+        return Task(
+            state["file"],
+            state["next"],
+            state["last"],
+            [(low, high) for low, high in state.get("bad", [])],
+            state.get("starts", 0),
+            [Hole(*hole) for hole in state.get("holes", [])],
+            [(low, high) for low, high in state.get("told", [])],
+        )
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store it, inside a transaction."""
@@ -68,6 +105,8 @@ class Task:
             "last": self.last,
             "bad": self.bad,
             "starts": self.starts,
+            "holes": [(hole.first, hole.last, hole.count) for hole in self.holes],
+            "told": self.told,
         }
         tables.write_state(connection, SALVAGE_KEY, json.dumps(told))
 
@@ -80,6 +119,36 @@ class Task:
             self.bad[-1] = (self.bad[-1][0], high)
         else:
             self.bad.append((low, high))
+
+    def mark_holes(self, low: int, high: int, rows: Iterable[Row]) -> None:
+        """See which numbers of a range came without a row and without an error."""
+        seen = [(int(row[0] or 0), int(row[0] or 0)) for row in rows]
+        seen += [found for found in self.bad if found[1] >= low]
+        for first, last in [*sorted(seen), (high + 1, high + 1)]:
+            if first > low:
+                self._mark_hole(low, min(first - 1, high))
+            low = max(low, last + 1)
+
+    def _mark_hole(self, low: int, high: int) -> None:
+        newest = self.holes[-1] if self.holes else None
+        if newest and (low - newest.last <= HOLES_APART or len(self.holes) >= BAD_MAX):
+            newest.last, newest.count = high, newest.count + high - low + 1
+        else:
+            self.holes.append(Hole(low, high, high - low + 1))
+
+    def note_gaps(self, rows: Iterable[Row]) -> None:
+        """Remember what gap rows among the rows tell of."""
+        for row in rows:
+            if row[_KIND] == Kind.GAP:
+                told = json.loads(str(row[_DETAIL]))
+                if told.get("first_seq") is not None and told.get("last_seq") is not None:
+                    self.told.append((told["first_seq"], told["last_seq"]))
+
+    def missing(self) -> list[Hole]:
+        """All that is to be told, in order."""
+        bad = [Hole(first, last, last - first + 1) for first, last in self.bad]
+        holes = [hole for hole in self.holes if not hole.told_by(self.told)]
+        return sorted(bad + holes, key=lambda hole: hole.first)
 
 
 class Salvage:
@@ -135,10 +204,13 @@ class Salvage:
         with self._store.reading("salvage") as connection:
             epochs = {n: o.epoch for n, o in tables.read_origins(connection).items()}
         while task.next <= task.last:
-            low = _next_key(source, task.next, task.last)
+            low = next_key(source, task.next, task.last)
             high = min(low + CHUNK_ROWS - 1, task.last)
-            rows = list(_readable(source, low, high, epochs, task)) if low <= task.last else []
-            task.next = high + 1 if low <= task.last else task.last + 1
+            rows = list(_intact(source, low, high, epochs, task)) if low <= task.last else []
+            high = high if low <= task.last else task.last
+            task.mark_holes(task.next, high, rows)
+            task.note_gaps(rows)
+            task.next = high + 1
             with self._store.transaction("salvage") as connection:
                 connection.executemany(INSERT_ROW_ONCE, rows)
                 task.write(connection)
@@ -149,53 +221,36 @@ class Salvage:
         """Tell what was not carried over, and let the shipper go on, in one transaction."""
         if task.next <= task.last:
             task.mark_bad(task.next, task.last)
-        bad = _joined(task.bad)
-        gaps = [Gap(GapReason.QUARANTINE, high - low + 1, low, high) for low, high in bad]
+        missing = _joined(task.missing())
+        gaps = [Gap(GapReason.QUARANTINE, hole.count, hole.first, hole.last) for hole in missing]
         now = read_stamp(self._store.clock)
         with self._store.transaction("salvage") as connection:
             self._store.insert(connection, [gap_row(gap, now) for gap in gaps])
             tables.write_state(connection, SALVAGE_KEY, None)
-        lost = sum(high - low + 1 for low, high in bad)
+        lost = sum(hole.count for hole in missing)
         self._store.tell(
             Happening("salvage_ended", {"lost_rows_max": lost, "file": task.file}, alarm=lost > 0)
         )
 
 
-def _readable(
+def _intact(
     source: sqlite3.Connection, low: int, high: int, epochs: dict[int, str], task: Task
-) -> Iterator[tuple[Scalar, ...]]:
+) -> Iterator[Row]:
     """Rows of a key range that can be read and whose checksum fits; the rest is marked bad."""
-    try:
-        rows = source.execute(SELECT_RANGE, (low, high)).fetchall()
-    except (sqlite3.Error, OverflowError):
-        if low == high:
-            task.mark_bad(low, high)
-            return
-        middle = (low + high) // 2
-        yield from _readable(source, low, middle, epochs, task)
-        yield from _readable(source, middle + 1, high, epochs, task)
-        return
-    for row in rows:
-        epoch = epochs.get(row[1])
-        if epoch is None or row_crc(epoch, row[0], row[2:-1]) != row[-1]:
-            task.mark_bad(row[0], row[0])
+    for row in readable(source, low, high, task.mark_bad):
+        seq, origin = row[0], row[1]
+        assert isinstance(seq, int), "the key of the table"
+        epoch = epochs.get(origin) if isinstance(origin, int) else None
+        if epoch is None or row_crc(epoch, seq, row[2:-1]) != row[-1]:
+            task.mark_bad(seq, seq)
         else:
             yield row
 
 
-def _next_key(source: sqlite3.Connection, low: int, last: int) -> int:
-    """The next key that exists, to leap over holes; ``low`` itself where that cannot be read."""
-    try:
-        row = source.execute(
-            "SELECT seq FROM readings WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT 1", (low, last)
-        ).fetchone()
-    except sqlite3.Error:
-        return low
-    return last + 1 if row is None else int(row[0])
-
-
-def _joined(ranges: list[Range]) -> list[Range]:
-    """At most ``GAPS_MAX`` ranges: the last one reaches from where it begins to the very end."""
-    if len(ranges) <= GAPS_MAX:
-        return ranges
-    return [*ranges[: GAPS_MAX - 1], (ranges[GAPS_MAX - 1][0], ranges[-1][1])]
+def _joined(holes: list[Hole]) -> list[Hole]:
+    """At most ``GAPS_MAX`` of them: the last one reaches from where it begins to the very end."""
+    if len(holes) <= GAPS_MAX:
+        return holes
+    rest = holes[GAPS_MAX - 1 :]
+    end = max(hole.last for hole in rest)
+    return [*holes[: GAPS_MAX - 1], Hole(rest[0].first, end, sum(hole.count for hole in rest))]

@@ -85,7 +85,13 @@ def settle(options: SpoolOptions, clock: Clock, means: Means, *, suspect: bool =
         SpoolError: the disk does not work; nothing was set aside.
     """
     try:
-        return _settle(options, clock, means, suspect=suspect)
+        try:
+            return _settle(options, clock, means, suspect=suspect)
+        except SpoolCorrupt:
+            # A clean stop is no proof: the card had time since then.
+            if suspect:
+                raise
+            return _settle(options, clock, means, suspect=True)
     except OSError as error:
         path = options.directory / SPOOL_FILE
         raise SpoolError(
@@ -136,7 +142,9 @@ def _settle(options: SpoolOptions, clock: Clock, means: Means, *, suspect: bool)
 def _facts(path: Path, means: Means, *, suspect: bool) -> SpoolFacts:
     """The facts of the file at its place, sound, damaged or missing."""
     with contextlib.suppress(SpoolCorrupt):
-        if version_of(path, SPOOL_VERSION) == 0:
+        if version_of(path, SPOOL_VERSION) == 0 and not quarantine.is_damaged(
+            path, means.open_writer, suspect=True
+        ):
             return SpoolFacts()
     if quarantine.is_damaged(path, means.open_writer, suspect=suspect):
         return fact_finding.read_damaged(path, means.open_reader)
@@ -144,7 +152,11 @@ def _facts(path: Path, means: Means, *, suspect: bool) -> SpoolFacts:
     try:
         with contextlib.closing(means.open_reader(path)) as connection:
             return fact_finding.read_facts(connection, path)
-    except sqlite3.Error as error:
+    except fact_finding.UNREADABLE as error:
+        if not suspect:
+            return _facts(path, means, suspect=True)
+        if not isinstance(error, sqlite3.Error):
+            raise
         raise translate(error, "open", path) from error
 
 
@@ -171,7 +183,10 @@ def _apply(
 ) -> Settled:
     """Make the plan true in one transaction."""
     path = options.directory / SPOOL_FILE
-    connection = means.open_writer(path)
+    try:
+        connection = means.open_writer(path)
+    except sqlite3.Error as error:
+        raise translate(error, "open", path) from error
     try:
         connection.execute("BEGIN IMMEDIATE")
         records = Records(connection, read_stamp(clock), means.random_bytes)
@@ -199,7 +214,7 @@ def _write(
         }
         tables.write_state(connection, SALVAGE_KEY, json.dumps(told))
     if aside is not None and plan.install is not None:
-        records.carry_over(aside)
+        records.carry_over(aside, lineage=bool(found.spool.lineage.epochs))
     records.seed(plan.seeds)
     epoch = found.spool.lineage.newest
     if plan.epoch_reason is not None:
@@ -242,9 +257,10 @@ def _told(found: Found, plan: Plan, settled: Settled, aside: Path | None) -> lis
             told.append(Happening("board_changed", {"board": found.hardware.board_serial}))
     if plan.epoch_reason is not None:
         fields: dict[str, str | int] = {"epoch": settled.epoch, "reason": plan.epoch_reason}
-        told.append(Happening("new_epoch", fields | {"next_seq": plan.next_seq}))
+        alarm = plan.epoch_reason == "spool_lost"
+        told.append(Happening("new_epoch", fields | {"next_seq": plan.next_seq}, alarm=alarm))
     for gap in plan.gaps:
-        alarm = gap.reason.value in ("lost_by_cut", "inherited")
+        alarm = gap.reason.value in ("lost_by_cut", "inherited", "quarantine")
         counted = {"reason": gap.reason.value, "count": gap.count or 0}
         told.append(Happening("gap", counted, alarm=alarm))
     return told

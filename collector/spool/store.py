@@ -24,7 +24,7 @@ from common.lock import FileLock
 from common.spool import tables
 from common.spool.prepare import make_directory
 from common.spool.row import NewRow, canonical, row_crc
-from common.spool.schema import CLEAN_STOP_KEY, COLLECTOR_LOCK, INSERT_ROW, SPOOL_FILE
+from common.spool.schema import COLLECTOR_LOCK, INSERT_ROW, SPOOL_FILE
 
 _MEANS: Final = Means()
 
@@ -201,7 +201,7 @@ class SpoolStore(contextlib.AbstractContextManager["SpoolStore"]):
         """Note the clean stop, close the file, give the lock back."""
         if self._broken is None:
             with contextlib.suppress(SpoolError), self.transaction("close") as connection:
-                tables.write_state(connection, CLEAN_STOP_KEY, "1")
+                tables.note_stop(connection, self._last_seq)
         with contextlib.suppress(sqlite3.Error):
             self._settled.connection.close()
         self._lock.release()
@@ -209,13 +209,15 @@ class SpoolStore(contextlib.AbstractContextManager["SpoolStore"]):
     def renew(self) -> None:
         """Close the file cleanly and settle anew under the same lock: honours requests.
 
+        The shipper also asks when it cannot read a page, so the file is checked whole.
+
         Raises:
             SpoolError: the file cannot be opened; the next call tries again.
         """
         with self.transaction("renew") as connection:
-            tables.write_state(connection, CLEAN_STOP_KEY, "1")
+            tables.note_stop(connection, self._last_seq)
         self._release("renew")
-        self._adopt(settle(self.options, self.clock, self.means))
+        self._adopt(settle(self.options, self.clock, self.means, suspect=True))
         self._broken = None
 
     def _release(self, op: str) -> None:

@@ -14,7 +14,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Final
 
-from collector.gaps import Gap, GapReason, gap_row, merged
+from collector.gaps import Gap, GapReason, Merged, gap_row
 from collector.spool.store import SpoolStore
 from collector.stamp import read_stamp
 from common.columns import Scalar
@@ -43,14 +43,14 @@ class _Removed:
     last_seq: int | None = None
     from_ns: int | None = None
     to_ns: int | None = None
-    gap_details: list[str] = field(default_factory=list)
+    gaps: Merged = field(default_factory=Merged)
 
     def add(self, rows: list[Raw]) -> None:
         """Count rows that go, in order."""
         for row in rows:
             seq, taken_ns = int(row[0] or 0), int(row[_TAKEN_AT] or 0) * 1000
             if row[_KIND] == Kind.GAP:
-                self.gap_details.append(str(row[_DETAIL]))
+                self.gaps.add(str(row[_DETAIL]))
             else:
                 self.samples += 1
             self.first_seq = seq if self.first_seq is None else min(self.first_seq, seq)
@@ -61,16 +61,19 @@ class _Removed:
     def gap(self) -> Gap:
         """The one gap row of the pass."""
         reason = GapReason.DROPPED if self.dropped else GapReason.THINNED
-        count, by_reason = merged(self.gap_details)
-        more = {}
-        if by_reason:
+        told, more = self.gaps, {}
+        if told.rows:
+            by_reason = {**told.by_reason}
             by_reason[reason] = (by_reason.get(reason) or 0) + self.samples
-            more = {"merged": by_reason}
+            more = {"merged": by_reason, "gap_rows": told.rows}
+        # What the dropped gap rows had told may lie before the stretch that is dropped now.
+        firsts = [seq for seq in (self.first_seq, told.first_seq) if seq is not None]
+        lasts = [seq for seq in (self.last_seq, told.last_seq) if seq is not None]
         return Gap(
             reason,
-            self.samples + count,
-            self.first_seq,
-            self.last_seq,
+            self.samples + told.count,
+            min(firsts, default=None),
+            max(lasts, default=None),
             self.from_ns,
             self.to_ns,
             more,

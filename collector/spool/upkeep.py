@@ -12,18 +12,21 @@ from typing import Final
 from collector.spool import budget, disk, licence
 from collector.spool.events import copy_events
 from collector.spool.licence import Licence
+from collector.spool.quarantine import ALWAYS_CHECKED_BYTES
 from collector.spool.salvage import Salvage
 from collector.spool.settle import Happening
 from collector.spool.store import SpoolStore
 from collector.spool.thinning import Thinned, thin
 from collector.spool.trimming import trim
-from common.database import PAGE_BYTES, WAL_BYTES_KEPT
+from common.database import PAGE_BYTES, WAL_BYTES_KEPT, damaged
 from common.errors import SpoolError
 from common.lock import FileLock
 from common.ship_state import EXPOSURE_LOCK, ShipState, ShipStateUnreadable, read_ship_state
 from common.spool import tables
 
 _LOW_DISK_SHARE: Final = 2
+INSPECT_S: Final = 86_400.0
+"""Time between two checks of a file that is small enough for them, monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Upkeep:
             store.options.directory, budget.ballast_bytes(store.options.limits)
         )
         self._unreadable = False
+        self._inspect_s = store.clock.monotonic_s() + INSPECT_S
 
     def run(self) -> Report:
         """Do all that is due.
@@ -82,6 +86,7 @@ class Upkeep:
             limit, usage = self._measure()
         self._restock(usage)
         salvaging = self._salvage.step()
+        self._inspect()
         events = 0
         if ship is not None and licence.usable(store.install, ship) is not None:
             events = copy_events(store, ship)
@@ -89,6 +94,24 @@ class Upkeep:
         return Report(
             trimmed, thinned, events, salvaging, usage.used_bytes, limit * PAGE_BYTES, unreadable
         )
+
+    def _inspect(self) -> None:
+        """Once a day look for damage: a page in the middle is read by nobody until it is sent.
+
+        Raises:
+            SpoolCorrupt: there is some; the next call checks again, and sets the file aside.
+        """
+        store = self._store
+        now_s = store.clock.monotonic_s()
+        if now_s < self._inspect_s:
+            return
+        self._inspect_s = now_s + INSPECT_S
+        if store.path.stat().st_size > ALWAYS_CHECKED_BYTES:
+            return
+        with store.reading("inspect") as connection:
+            (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if answer != "ok":
+                raise damaged(f"quick_check: {answer}")
 
     def _ship_state(self) -> tuple[ShipState | None, bool]:
         """The shipper's state, and whether it cannot be read; a change of that is told."""

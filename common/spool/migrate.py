@@ -169,7 +169,39 @@ def _ship_1(database: Database) -> None:
     )
 
 
-STEPS: Final[dict[str, tuple[Step, ...]]] = {"spool": (_spool_1,), "ship": (_ship_1,)}
+def _ship_2(database: Database) -> None:
+    """Rows that are sent again at an operator's word; see ``shipper.backfill.jobs``."""
+    _table(
+        database,
+        "backfills",
+        {
+            "n": int, "job": str, "kind": str, "source": str, "first": int, "last": int,
+            "created_at": _TIME, "finished_at": _TIME,
+            "target": str, "created_on_ms": int, "acknowledged_token": str, "acknowledged_seq": int,
+            "exposed_seq": int, "rows_inserted_base": int, "rows_error_base": int,
+            "in_doubt_seq": int,
+        },
+        pk="n",
+        not_null={
+            "job", "kind", "source", "first", "last", "created_at", "rows_inserted_base",
+            "rows_error_base",
+        },
+    )
+    _table(
+        database,
+        "backfill_letters",
+        {"letter": int, "job": str, "first": int, "rows": int},
+        pk="letter",
+        not_null={"job", "first", "rows"},
+    )
+    kept: dict[str, type] = {
+        "id": int, "job": str, "place": int, "form": str, "epoch": str, "first_seq": int,
+        "last_seq": int, "reason": str, "message": str, "payload": bytes, "created_at": _TIME,
+    }
+    _table(database, "backfill_kept", kept, pk="id", not_null=kept.keys() - {"id", "payload"})
+
+
+STEPS: Final[dict[str, tuple[Step, ...]]] = {"spool": (_spool_1,), "ship": (_ship_1, _ship_2)}
 """For each file, the step to version 1, to version 2, …"""
 
 

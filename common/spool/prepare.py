@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from common.database import open_reader, refuse_newer, translate
+from common.database import error_name, open_reader, refuse_newer, translate, user_version
 from common.errors import PermissionRefused, SpoolError, ThermalError
 
 _MIGRATE_TIMEOUT_S: Final = 300.0
@@ -55,7 +55,9 @@ def drop_stray_log(path: Path) -> None:
 
 
 def version_of(path: Path, supported: int) -> int:
-    """The version of a file's tables; 0 when it is missing or empty. Opens it read-only.
+    """The version of a file's tables; 0 when it is missing or empty. For the file's owner.
+
+    Opens it read-only, and for writing where only that can roll an interrupted change back.
 
     Raises:
         SpoolNewer: it is greater than ``supported``.
@@ -64,13 +66,42 @@ def version_of(path: Path, supported: int) -> int:
     try:
         if not path.exists() or path.stat().st_size == 0:
             return 0
-        connection = open_reader(path)
+        connection = open_rolled_back(path)
         try:
             return refuse_newer(connection, supported, path)
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise translate(error, "open", path) from error
+
+
+def open_rolled_back(path: Path) -> sqlite3.Connection:
+    """A reader's connection for the file's owner, after undoing what a power cut left half done.
+
+    The first page of a new file is written with a rollback journal, before it has a write-ahead
+    log. A cut in that moment leaves a journal that a reader may not apply.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    try:
+        return _checked(open_reader(path))
+    except sqlite3.OperationalError as error:
+        if error_name(error) != "SQLITE_READONLY_ROLLBACK":
+            raise
+    for_writing = f"{path.absolute().as_uri()}?mode=rw"
+    _checked(sqlite3.connect(for_writing, uri=True)).close()
+    return open_reader(path)
+
+
+def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The connection, once it has read the file; closed when it cannot."""
+    try:
+        user_version(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def make_directory(directory: Path) -> None:
@@ -81,7 +112,9 @@ def make_directory(directory: Path) -> None:
         SpoolError: it cannot be made.
     """
     try:
-        directory.mkdir(mode=0o750, exist_ok=True)
+        if not directory.is_dir():
+            directory.mkdir(mode=0o750, exist_ok=True)
+            sync_directory(directory.parent)
     except OSError as error:
         raise SpoolError(
             f"{directory}: cannot be made: {error.strerror}",

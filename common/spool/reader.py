@@ -5,13 +5,14 @@ being reset. Nothing here counts rows; a backlog of a million rows costs the sam
 """
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
 from common.columns import Scalar
-from common.database import Opener, SpoolAbsent, open_reader, refuse_newer, translate
+from common.database import Opener, SpoolAbsent, damaged, open_reader, refuse_newer, translate
 from common.identity import Install, Lineage, Position
 from common.ship_state import Acknowledgement
 from common.spool import tables
@@ -48,6 +49,7 @@ class SpoolReader:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._origins: dict[int, Origin] = {}
+        self._starts: list[tuple[int, int]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +61,8 @@ class SpoolReader:
         """Close the file; the next call opens it again."""
         if self._connection is not None:
             self._connection.close()
-        self._connection, self._file, self._origins = None, None, {}
+        self._connection, self._file = None, None
+        self._origins, self._starts = {}, []
 
     def install(self) -> Install:
         """The install that the spool belongs to.
@@ -83,7 +86,7 @@ class SpoolReader:
             row = connection.execute(
                 "SELECT origin, seq FROM readings ORDER BY seq DESC LIMIT 1"
             ).fetchone()
-            return None if row is None else Position(self._origin(connection, row[0]).order, row[1])
+            return None if row is None else Position(self._origin(connection, *row).order, row[1])
 
         return self._read("newest", read)
 
@@ -188,20 +191,37 @@ class SpoolReader:
         """Stored rows of the first one's epoch, in the order found."""
         rows: list[StoredRow] = []
         epoch: str | None = None
+        before = 0
         for raw in found:
-            origin = self._origin(connection, raw[1])
+            seq = raw[0]
+            if not isinstance(seq, int) or seq <= before:
+                raise damaged(f"row {seq!r} follows row {before}")
+            before = seq
+            origin = self._origin(connection, raw[1], seq)
             if epoch is None:
                 epoch = origin.epoch
             elif origin.epoch != epoch:
                 break
-            rows.append(StoredRow(origin, raw[0], raw[2:-1], raw[-1]))  # type: ignore[arg-type]
+            rows.append(StoredRow(origin, seq, raw[2:-1], raw[-1]))  # type: ignore[arg-type]
         return rows
 
-    def _origin(self, connection: sqlite3.Connection, number: Scalar) -> Origin:
+    def _origin(self, connection: sqlite3.Connection, number: Scalar, seq: int) -> Origin:
+        """The origin of a row: the one that it names, if that is of the epoch that holds its seq.
+
+        The row's checksum does not cover the number of its origin. Where a bit flipped in it, the
+        first origin of the right epoch stands in, and the checksum then fits.
+        """
         found = self._origins.get(number)  # type: ignore[arg-type]
         if found is None:
             self._origins = tables.read_origins(connection)
-            found = self._origins[number]  # type: ignore[index]
+            self._starts = tables.read_starts(connection)
+            found = self._origins.get(number)  # type: ignore[arg-type]
+        at = bisect_right(self._starts, seq, key=lambda start: start[0]) - 1
+        order = self._starts[at][1] if at >= 0 else None
+        if found is None or found.order != order:
+            found = next((o for o in self._origins.values() if o.order == order), None)
+        if found is None:
+            raise damaged(f"no epoch holds row {seq}")
         return found
 
     def _read(self, op: str, read: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -210,6 +230,10 @@ class SpoolReader:
         except sqlite3.Error as error:
             self.close()
             raise translate(error, op, self._path) from error
+        except (ValueError, TypeError, OverflowError) as error:
+            # SQLite does not check the types of what it reads.
+            self.close()
+            raise translate(damaged(str(error)), op, self._path) from error
 
     def _open(self) -> sqlite3.Connection:
         """The connection to the file that the path names now."""

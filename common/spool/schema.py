@@ -26,5 +26,7 @@ SELECT_RANGE: Final = f"SELECT {_LIST} FROM readings WHERE seq BETWEEN ? AND ? O
 
 SALVAGE_KEY: Final = "salvage"
 CLEAN_STOP_KEY: Final = "clean_stop"
+STOPPED_AT_KEY: Final = "stopped_at"
+"""The greatest seq at the clean stop: a file that shows another one was changed since."""
 REQUESTED: Final = "requested "
 """How the reason of an epoch begins that the shipper asked for; the request's id follows."""

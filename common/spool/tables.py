@@ -5,7 +5,7 @@ import sqlite3
 from common.identity import Epoch, Hardware, Install, Lineage
 from common.ship_state import Acknowledgement
 from common.spool.row import Origin
-from common.spool.schema import REQUESTED
+from common.spool.schema import CLEAN_STOP_KEY, REQUESTED, STOPPED_AT_KEY
 
 
 def read_install(connection: sqlite3.Connection) -> Install | None:
@@ -50,6 +50,11 @@ def read_origins(connection: sqlite3.Connection) -> dict[int, Origin]:
     return {row[0]: Origin(*row) for row in rows}
 
 
+def read_starts(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    """The first seq and the order of each epoch, oldest first; no seq is in two epochs."""
+    return connection.execute("SELECT first_seq, ord FROM epochs ORDER BY ord").fetchall()
+
+
 def read_trimmed(connection: sqlite3.Connection) -> Acknowledgement | None:
     """The acknowledgement that the last trim used; ``None``: nothing was trimmed yet."""
     row = connection.execute("SELECT token, epoch, seq FROM trimmed").fetchone()
@@ -84,3 +89,9 @@ def write_state(connection: sqlite3.Connection, key: str, value: str | None) -> 
         connection.execute("DELETE FROM state WHERE key = ?", (key,))
     else:
         connection.execute("INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", (key, value))
+
+
+def note_stop(connection: sqlite3.Connection, at_seq: int) -> None:
+    """Note that, and where, a run ended by storing all that it had."""
+    write_state(connection, CLEAN_STOP_KEY, "1")
+    write_state(connection, STOPPED_AT_KEY, str(at_seq))

@@ -122,7 +122,8 @@ class Device:
 
     def ledger(self) -> Ledger:
         """Start the shipper's file."""
-        made = Ledger(self.directory, prepared=prepare_quickly, random_bytes=self.random.randbytes)
+        means = self.means
+        made = Ledger(self.directory, means.open_writer, self.random.randbytes, means.prepare)
         return opened(made)
 
     def reader(self) -> SpoolReader:

@@ -17,14 +17,14 @@ from common.spool.prepare import prepare, version_of
 from common.spool.schema import SPOOL_VERSION
 
 
-@pytest.mark.parametrize("kind", ["spool", "ship"])
-def test_the_child_process_makes_the_tables_once(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "version"), [("spool", SPOOL_VERSION), ("ship", SHIP_VERSION)])
+def test_the_child_process_makes_the_tables_once(tmp_path: Path, kind: str, version: int) -> None:
     """The service prepares a file through a child, and a second time does nothing."""
     path = tmp_path / f"{kind}.db"
-    prepare(path, kind, 1)
+    prepare(path, kind, version)
     made = path.stat().st_mtime_ns
-    assert version_of(path, 1) == 1
-    prepare(path, kind, 1)
+    assert version_of(path, version) == version
+    prepare(path, kind, version)
     assert path.stat().st_mtime_ns == made
 
 
