@@ -228,7 +228,7 @@ def pipe_failure(reply: HttpReply) -> StageFailed:
     body = read_body(reply.body)
     text = "" if body.message.startswith("<") else body.message
     message = f"HTTP {reply.status} {body.code} {text}".strip()
-    remedy = _PIPE_REMEDIES.get(body.code)
+    remedy = pipe_remedy(body.code)
     if remedy is None and reply.status in (401, 403):
         remedy = "the role may not use the pipe: GRANT OPERATE ON PIPE … TO ROLE …"
     elif remedy is None and reply.status == 404:
@@ -236,6 +236,11 @@ def pipe_failure(reply: HttpReply) -> StageFailed:
     return StageFailed(
         body.code.lower() or f"http_{reply.status}", message, remedy or "try again later"
     )
+
+
+def pipe_remedy(code: str) -> str | None:
+    """What helps against a code of the server; ``None``: nothing special is known."""
+    return _PIPE_REMEDIES.get(code)
 
 
 def new_id() -> str:

@@ -1,29 +1,32 @@
 """``check --send-test N``: event rows on a channel of the check's own, until all are committed."""
 
-import gzip
 import json
 import socket
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Final
 
 from common import __version__
-from common.clock import Clock
-from common.identity import Position
+from common.hardware import read_hardware
 from common.sample import Kind
-from shipper.check import DEADLINE_S, Check, StageFailed, new_id, pipe_failure
-from shipper.protocol.batch import Batch
-from shipper.protocol.errors import OutcomeUnknown
-from shipper.protocol.events import ChannelOpened, ChannelStatus, RowsAccepted, StatusReported
-from shipper.protocol.replies import decode_append, decode_open, decode_status
-from shipper.protocol.requests import Call, append_rows, channel_status, open_channel
-from shipper.protocol.token import OffsetToken
+from shipper.backfill.courier import Courier, Progress, Route, done
+from shipper.backfill.job_ledger import JobLedger, MemoryFile
+from shipper.backfill.jobs import Job
+from shipper.backfill.source import Memory
+from shipper.backoff import delays
+from shipper.check import DEADLINE_S, Check, StageFailed, new_id, pipe_remedy
+from shipper.drain import Drain
+from shipper.ports import World
+from shipper.protocol.errors import NotSent, OutcomeUnknown
+from shipper.protocol.limits import Limits
+from shipper.protocol.requests import Call, drop_channel
 
 COMMIT_WAIT_S: Final = 90.0
 """Ten times the longest commit that was seen (8.84 s)."""
 POLL_S: Final = 1.0
-TRIES: Final = 3
 _ROWS_REMEDY: Final = (
     "SELECT * FROM ERROR_TABLE(<table>) shows them; the table must have the columns of setup.sql"
 )
@@ -31,107 +34,119 @@ _ROWS_REMEDY: Final = (
 
 @dataclass(slots=True)
 class TestRows:
-    """A few rows on their way.
+    """A few rows on their way, sent as the rows of a backfill are.
 
     Attributes:
         check: passed up to the stage pipe.
         count: how many.
-        committed: how many are.
     """
 
     __test__ = False
 
     check: Check
     count: int
-    committed: int = 0
-    _opened: ChannelOpened | None = None
-    _batch: Batch | None = None
+    _progress: Progress = field(default_factory=Progress)
+    _file: MemoryFile = field(default_factory=MemoryFile)
+    _parts: tuple[World, JobLedger, Drain] | None = None
+    _errors_before: int = 0
 
     def open_and_send(self) -> str:
         """Stage ``channel``: open the check's channel and have the rows accepted."""
-        target, channel = self.check.endpoint.target, self.check.channel()
-        reply = self.check.transport.send(
-            open_channel(target, channel, Call(new_id()), fail_on_uncommitted=False), DEADLINE_S
-        )
-        opened = decode_open(reply)
-        if not isinstance(opened, ChannelOpened):
-            raise pipe_failure(reply)
-        batch = make_batch(self.check, self.count)
-        self._opened, self._batch = opened, batch
-        for attempt in range(TRIES):
-            # The same bytes under the same token: the server takes them once.
-            request = append_rows(target, channel, batch, opened.continuation, attempt)
-            try:
-                reply = self.check.transport.send(request, DEADLINE_S)
-                break
-            except OutcomeUnknown:
-                if attempt + 1 == TRIES:
-                    raise
-        if not isinstance(decode_append(reply, opened.continuation), RowsAccepted):
-            raise pipe_failure(reply)
+        channel = self.check.channel()
+        self._forget_former(channel)
+        job = Job(0, token_hex(8), "check", "", 1, self.count)
+        source = Memory(make_lines(self.check, job.name, self.count))
+        courier = Courier(self._route(channel), self._file, job, source, self._progress)
+        ledger = JobLedger(self._file, job, _nobody)
+        world, drain = courier.start(ledger)
+        self._parts = (world, ledger, drain)
+        if not self._step(lambda: self._progress.accepted_rows >= self.count):
+            reason = self._progress.reason or "no usable answer"
+            raise StageFailed("late", f"{channel}: {reason}", "try again; the journal has more")
+        self._errors_before = self._file.state.rows_error_base
         return f"{channel} is open, {self.count} rows are accepted"
 
-    def wait(self, clock: Clock) -> str:
+    def wait(self) -> str:
         """Stage ``commit``: poll until every row is committed, or one is refused."""
-        assert self._opened is not None
-        assert self._batch is not None
+        assert self._parts is not None
+        world, ledger, _ = self._parts
+        clock = self.check.clock
         start_s = clock.monotonic_s()
-        before = self._opened.status
-        while clock.monotonic_s() - start_s < COMMIT_WAIT_S:
-            status = self._poll()
-            if status is not None:
-                inserted = status.rows_inserted - before.rows_inserted
-                self.committed = max(0, min(self.count, inserted))
-                refused = status.rows_error - before.rows_error
-                if refused > 0:
-                    raise StageFailed(
-                        "refused", f"{refused} of {self.count} rows were refused by the table: "
-                        f"{status.last_error}", _ROWS_REMEDY,
-                    )
-                if status.committed == self._batch.end_token and self.committed == self.count:
-                    took_s = clock.monotonic_s() - start_s
-                    return f"{self.count}/{self.count} rows are committed, after {took_s:.1f} s"
-            if clock.sleep(POLL_S):
-                break
+        ended = self._step(lambda: ledger.refused > 0 or done(world, ledger))
+        took_s = clock.monotonic_s() - start_s
+        if ledger.refused:
+            # The range that is kept is the whole batch; the counters tell how many it was.
+            refused = self._file.state.rows_error_base - self._errors_before or ledger.refused
+            raise StageFailed(
+                "refused", f"{refused} of {self.count} rows were refused by the table: "
+                f"{self._file.kept[-1].letter.message}", _ROWS_REMEDY,
+            )
+        if ended:
+            return f"{self.count}/{self.count} rows are committed, after {took_s:.1f} s"
         raise StageFailed(
-            "late", f"{self.committed}/{self.count} rows are committed after "
-            f"{clock.monotonic_s() - start_s:.0f} s", "the server is slow, or the pipe drops rows",
+            "late", f"{self._progress.committed_rows}/{self.count} rows are committed after "
+            f"{took_s:.0f} s", "the server is slow, or the pipe drops rows",
         )
 
-    def _poll(self) -> ChannelStatus | None:
-        """The channel's status; ``None`` when no usable answer came this time."""
-        channel = self.check.channel()
-        request = channel_status(self.check.endpoint.target, channel, Call(new_id()))
-        try:
-            event = decode_status(self.check.transport.send(request, DEADLINE_S), channel)
-        except OutcomeUnknown:
-            return None
-        return event.status if isinstance(event, StatusReported) else None
+    def _step(self, ended: Callable[[], bool]) -> bool:
+        """Step until something is so; False: not within the time.
+
+        Raises:
+            StageFailed: only a person can mend it.
+        """
+        assert self._parts is not None
+        drain, clock = self._parts[2], self.check.clock
+        start_s = clock.monotonic_s()
+        while not ended():
+            if self._progress.alarms:
+                kind, message = self._progress.alarms[0]
+                if kind != "rows_rejected":
+                    code = message.partition(":")[0]
+                    raise StageFailed(kind, message, pipe_remedy(code) or "try again later")
+            if clock.monotonic_s() - start_s > COMMIT_WAIT_S:
+                return False
+            if clock.sleep(min(drain.step(), POLL_S)):
+                return False
+        return True
+
+    def _route(self, channel: str) -> Route:
+        """The pipe, with waits for somebody who looks on."""
+        endpoint, clock = self.check.endpoint, self.check.clock
+        limits = Limits(
+            batch_rows=self.count, interval_s=0.0, poll_s=POLL_S, poll_idle_s=POLL_S,
+            spacing_s=POLL_S / 10,
+        )
+        return Route(
+            endpoint.target, channel.removeprefix("TH_"), self.check.transport, clock,
+            read_hardware(endpoint.settings.device), limits, delays(limits), new_id,
+        )
+
+    def _forget_former(self, channel: str) -> None:
+        """Drop what an earlier check left there: its token and counters are of no use here."""
+        request = drop_channel(self.check.endpoint.target, channel, Call(new_id()))
+        with suppress(NotSent, OutcomeUnknown):
+            self.check.transport.send(request, DEADLINE_S)
 
 
-def make_batch(check: Check, count: int) -> Batch:
+def make_lines(check: Check, epoch: str, count: int) -> tuple[bytes, ...]:
     """Event rows with a key that no sample ever has: an epoch made for this check alone."""
     clock = check.clock
-    epoch = token_hex(8)
-    settings = check.endpoint.settings
     hostname = socket.gethostname()
     taken_at = datetime.fromtimestamp(clock.realtime_ns() // 10**9, UTC)
     shared: dict[str, Any] = {
-        "device_id": settings.device.id or hostname, "hostname": hostname,
+        "device_id": check.endpoint.settings.device.id or hostname, "hostname": hostname,
         "install_id": check.channel().removeprefix("TH_").removesuffix("_CHECK"),
         "epoch": epoch, "boot_id": clock.boot_id(),
         "taken_at": taken_at.strftime("%Y-%m-%dT%H:%M:%S.000000Z"),
         "clock_synced": clock.synchronised(), "boottime_ns": clock.boottime_ns(),
         "kind": Kind.EVENT.value, "in_doubt": False, "collector_version": __version__,
     }
-    lines = [
-        json.dumps({**shared, "seq": seq, "detail": {"event": "check", "row": seq, "of": count}})
+    rows = (
+        {**shared, "seq": seq, "detail": {"event": "check", "row": seq, "of": count}}
         for seq in range(1, count + 1)
-    ]
-    raw = ("\n".join(lines) + "\n").encode()
-    return Batch(
-        epoch=epoch, first=Position(1, 1), last=Position(1, count), rows=count, samples=0,
-        body=gzip.compress(raw, mtime=0), raw_bytes=len(raw),
-        start_token=str(OffsetToken(epoch, (), 1)), end_token=str(OffsetToken(epoch, (), count)),
-        request_id=new_id(),
     )
+    return tuple(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def _nobody(kind: str, detail: str, realtime_ns: int) -> None:
+    """A check tells its result itself."""

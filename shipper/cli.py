@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from common.cli import CommandLine, Program, add_json
+from shipper.cli_audit import add_audit
+from shipper.cli_upkeep import add_upkeep
 
 _PROGRAM: Final = "thermal-shipper"
 
@@ -35,10 +37,13 @@ examples:
   thermal-shipper check --send-test 3        and do three rows arrive in the table
   thermal-shipper run --batch-size 20 --interval 10
   thermal-shipper status --json
+  thermal-shipper dead-letters list          what the server refused, and why
+  thermal-shipper audit                      is every row accounted for, here and there
 
-exit status: 0 done or asked to stop · 1 rows of --send-test did not arrive · 64 command line
-  69 host not found or not reachable · 70 a bug · 74 disk · 75 another shipper runs, or wrong clock
-  76 TLS or the pipe is not as it should be · 77 file or sign-in refused · 78 configuration
+exit status: 0 done or asked to stop · 1 rows did not arrive, were refused or are unexplained
+  64 command line · 69 host not found or not reachable · 70 a bug · 74 disk
+  75 another shipper runs, or wrong clock · 76 TLS or the pipe is not as it should be
+  77 file or sign-in refused · 78 configuration
 """
 
 _CHECK: Final = """\
@@ -59,8 +64,10 @@ def command_line() -> CommandLine:
     _add_run(made)
     _add_check(made)
     _add_status(made)
+    add_audit(made)
     _add_keys(made)
     _add_migrate(made)
+    add_upkeep(made)
     return made
 
 

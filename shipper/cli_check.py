@@ -43,4 +43,4 @@ def _all(checked: Check, rows: int) -> Iterator[Result]:
     result = run_stage("channel", test.open_and_send, EXIT_NOT_COMMITTED)
     yield result
     if result.ok:
-        yield run_stage("commit", lambda: test.wait(checked.clock), EXIT_NOT_COMMITTED)
+        yield run_stage("commit", test.wait, EXIT_NOT_COMMITTED)

@@ -23,7 +23,8 @@ class DeadLetter:
         last_seq: greatest seq; the same for a row.
         reason: short code, such as ``refused`` or ``corrupt``.
         message: the server's words, or ours.
-        payload: the NDJSON lines, not compressed; the table compresses them.
+        payload: the NDJSON lines, not compressed; the table compresses them. Empty: what the
+            table has is damaged.
         created_at: UTC, µs.
         id: its number, once it is stored; ``None`` before.
     """
@@ -54,16 +55,21 @@ class DeadLetters:
         with self._transaction("add_dead_letter") as connection:
             return self.insert(connection, letter)
 
-    def insert(self, connection: sqlite3.Connection, letter: DeadLetter) -> int:
-        """Store one inside a transaction of the caller; see ``add``."""
-        key = (letter.form, letter.epoch, letter.first_seq, letter.last_seq)
+    def same(self, connection: sqlite3.Connection, letter: DeadLetter) -> int | None:
+        """The number of the one that is stored under the same key; ``None``: there is none."""
         known = connection.execute(
             "SELECT id FROM dead_letters WHERE form = ? AND epoch = ? AND first_seq = ? "
             "AND last_seq = ?",
-            key,
+            (letter.form, letter.epoch, letter.first_seq, letter.last_seq),
         ).fetchone()
+        return None if known is None else int(known[0])
+
+    def insert(self, connection: sqlite3.Connection, letter: DeadLetter) -> int:
+        """Store one inside a transaction of the caller; see ``add``."""
+        known = self.same(connection, letter)
         if known is not None:
-            return int(known[0])
+            return known
+        key = (letter.form, letter.epoch, letter.first_seq, letter.last_seq)
         payload = gzip.compress(letter.payload, mtime=0)
         made = connection.execute(
             "INSERT INTO dead_letters (form, epoch, first_seq, last_seq, reason, message, payload, "
@@ -87,6 +93,40 @@ class DeadLetters:
                 (after, limit),
             ).fetchall()
         return [_letter(row) for row in rows]
+
+    def replace(
+        self, connection: sqlite3.Connection, letter: DeadLetter, *, whole: bool
+    ) -> int:
+        """Store one whose rows were refused again, inside a transaction of the caller.
+
+        One with the same key keeps its number and gets the new reason.
+
+        Args:
+            connection: in a transaction.
+            letter: it.
+            whole: whether the rows are all that is to be kept under that key; otherwise rows that
+                are there stay too.
+
+        Returns:
+            Its number.
+        """
+        number = self.insert(connection, letter)
+        stored = connection.execute(
+            "SELECT payload FROM dead_letters WHERE id = ?", (number,)
+        ).fetchone()[0]
+        lines = letter.payload.splitlines(keepends=True)
+        if not whole:
+            lines += [x for x in _lines(stored).splitlines(keepends=True) if x not in lines]
+        connection.execute(
+            "UPDATE dead_letters SET reason = ?, message = ?, payload = ? WHERE id = ?",
+            (letter.reason, letter.message, gzip.compress(b"".join(lines), mtime=0), number),
+        )
+        return number
+
+    def find(self, number: int) -> DeadLetter | None:
+        """One by its number; ``None``: there is none."""
+        found = self.list(number - 1, 1)
+        return found[0] if found and found[0].id == number else None
 
     def count(self) -> int:
         """How many there are."""

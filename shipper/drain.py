@@ -9,14 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from common.clock import Clock
 from common.columns import Scalar
+from common.database import SpoolCorrupt
 from common.errors import LockHeld, SpoolError
 from shipper.exchange import Exchange
 from shipper.feed import Feed, Order, SpoolChanged
 from shipper.feedback import Feedback, Machinery
 from shipper.gate import Gate
 from shipper.graves import Graves
-from shipper.ports import Present, World
+from shipper.ports import LedgerPort, Present, World
 from shipper.protocol.batch import Batch
 from shipper.protocol.channel import SESSIONLESS, Channel, State
 from shipper.protocol.cutting import Cutting
@@ -50,6 +52,7 @@ class Setup:
         clock_wait_s: uptime until which unsynchronised rows of this boot wait.
         new_id: makes request ids.
         row_crc: check sum of a stored row.
+        graves: what becomes of a row that cannot be sent; the live stream sends a tombstone.
     """
 
     target: Target
@@ -59,6 +62,7 @@ class Setup:
     clock_wait_s: float
     new_id: Callable[[], str]
     row_crc: Callable[[str, int, tuple[Scalar, ...]], int]
+    graves: Callable[[LedgerPort, Clock], Graves] = Graves
 
 
 class _Shut(Exception):
@@ -69,7 +73,7 @@ class Drain:
     """Carries rows from the spool to the server; ``step`` for ever."""
 
     def __init__(self, world: World, setup: Setup) -> None:
-        limits, graves = setup.limits, Graves(world.ledger, world.clock)
+        limits, graves = setup.limits, setup.graves(world.ledger, world.clock)
         self._world = world
         self._limits = limits
         self._encoder = RowEncoder(setup.row_crc)
@@ -201,7 +205,10 @@ class Drain:
     def _spool_failed(self, error: SpoolError) -> float:
         """A file failed; nothing was sent beyond what is stored, so it is only tried again."""
         now_s = self._world.clock.monotonic_s()
-        if self._parts.channel.state is State.RECONCILING:
+        self._gate.failed(error)
+        state = self._parts.channel.state
+        damaged = isinstance(error, SpoolCorrupt) and state not in SESSIONLESS
+        if state is State.RECONCILING or damaged:
             self._feedback.give_up("spool_failed", now_s)
         self._world.observer.alarm("spool_failed", str(error))
         self._tell("waiting", str(error))

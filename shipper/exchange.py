@@ -61,7 +61,7 @@ class Exchange:
             reply = self._world.transport.send(request, DEADLINES_S[request.operation])
         except NotSent as error:
             self._world.observer.requested(request.operation, error.kind)
-            return Unsent(error.kind)
+            return Unsent(error.kind, error.retry_after_s)
         except OutcomeUnknown as error:
             self._world.observer.requested(request.operation, error.kind)
             return Unresolved(error.kind)

@@ -65,7 +65,9 @@ class Feed:
         """See that the spool still is the one that the session's places refer to.
 
         A card, or an operator with a backup, can take epochs back while we run; the next one gets
-        the order of a lost one, and rows would be skipped that only look as if they were sent.
+        the order of a lost one, and rows would be skipped that only look as if they were sent. A
+        new epoch ends the session too: it may have come with a quarantine, whose salvaged rows
+        belong before it, and only an open asks whether they are all back (rule 6).
 
         Args:
             after: the newest place that the session relies on.
@@ -76,7 +78,10 @@ class Feed:
         found = self._spool.lineage()
         known = {epoch.order: epoch.epoch for epoch in self._lineage.epochs}
         for epoch in found.epochs:
-            if epoch.epoch != known.pop(epoch.order, epoch.epoch):
+            name = known.pop(epoch.order, None)
+            if name is None:
+                raise SpoolChanged(f"epoch {epoch.epoch} has begun")
+            if epoch.epoch != name:
                 raise SpoolChanged(f"epoch {epoch.order} is {epoch.epoch} now")
         if known:
             raise SpoolChanged(f"epochs {sorted(known)} are gone")

@@ -11,6 +11,7 @@ from shipper.protocol.batch import Batch
 from shipper.protocol.channel import SESSIONLESS, Channel, State
 from shipper.protocol.cutting import Cutting, Verdict
 from shipper.protocol.decide import Situation, polls_soon
+from shipper.protocol.errors import DENIED
 from shipper.protocol.events import (
     Abandoned,
     ChannelLost,
@@ -23,6 +24,7 @@ from shipper.protocol.events import (
     Refused,
     RowsAccepted,
     StatusReported,
+    Throttled,
     Unauthorized,
     UncommittedRows,
     Unsent,
@@ -36,6 +38,7 @@ from shipper.settlement import Settlement
 
 REDISCOVER_AFTER: Final = 3
 """Requests in a row that never left before the ingest host is asked for anew."""
+_UNCOMMITTED: Final = "ERR_CHANNEL_HAS_UNCOMMITTED_DATA"
 _CAUSES: Final = {
     "channel_recreated": "recreated",
     "token_gone": "recreated",
@@ -106,8 +109,7 @@ class Feedback:
             case Refused() if batch is not None:
                 self._refused(batch, event, before, now_s)
             case UncommittedRows():
-                self._parts.pacing.answered()
-                self._parts.plan.uncommitted(now_s)
+                self._uncommitted(now_s)
             case _:
                 self._failed(event, before, now_s)
 
@@ -137,9 +139,20 @@ class Feedback:
             parts.pacing.faulted(found.event.reason, now_s)
             return
         parts.feed.begin(found.lineage)
-        parts.settlement = Settlement(parts.world, parts.limits, found, parts.channel)
+        parts.settlement = Settlement(
+            parts.world, parts.limits, found, parts.channel, parts.graves
+        )
         parts.pacing.opened(now_s)
         self._settle(status, now_s)
+
+    def _uncommitted(self, now_s: float) -> None:
+        """Rows are on their way (rule 11); who insisted and hears it again waits as for a 429."""
+        parts = self._parts
+        if parts.plan.insisting:
+            parts.pacing.failed(Throttled(_UNCOMMITTED), now_s)
+            return
+        parts.pacing.awaits(_UNCOMMITTED)
+        parts.plan.uncommitted(now_s)
 
     def _accepted(self, batch: Batch, now_s: float) -> None:
         parts = self._parts
@@ -152,6 +165,7 @@ class Feedback:
         parts = self._parts
         parts.pacing.answered()
         if before is State.WATCHING:
+            parts.pacing.awaits(_UNCOMMITTED)
             parts.plan.watched(status.committed, now_s)
             parts.pacing.polled(waiting=True, now_s=now_s)
             return
@@ -193,8 +207,8 @@ class Feedback:
                 parts.world.transport.renew()
                 if parts.pacing.denials > 1:
                     self._alarm("unauthorized", code)
-            case Unsent() if parts.pacing.failures % REDISCOVER_AFTER == 0:
-                parts.world.transport.rediscover()
+            case Unsent(kind):
+                self._unsent(kind)
             case Moved():
                 parts.world.transport.rediscover()
                 parts.world.observer.reopened("moved")
@@ -206,6 +220,13 @@ class Feedback:
                 pass
         if before is State.POLLING or before is State.WATCHING:
             parts.pacing.polled(waiting=True, now_s=now_s)
+
+    def _unsent(self, kind: str) -> None:
+        parts = self._parts
+        if kind == DENIED and parts.pacing.failures > 1:
+            self._alarm("unauthorized", "the sign-in is refused")
+        if parts.pacing.failures % REDISCOVER_AFTER == 0:
+            parts.world.transport.rediscover()
 
     def _lost(self, code: str, before: State, now_s: float, *, fenced: bool) -> None:
         parts = self._parts

@@ -3,10 +3,19 @@
 Nothing leaves before the identity of this machine is settled.
 """
 
+import contextlib
+from pathlib import Path
+from typing import Final
+
+from common.database import SpoolCorrupt
 from common.errors import SpoolError
 from common.identity import Install
+from common.spool.schema import SPOOL_FILE
 from shipper.permission import waiting_for_collector
 from shipper.ports import Present, World
+
+ASK_AGAIN_S: Final = 3600.0
+"""Pause between two requests to check the spool: each one makes an epoch."""
 
 
 class Gate:
@@ -16,6 +25,7 @@ class Gate:
         self._world = world
         self._present = present
         self._settled: str | None = None
+        self._asked_s: float | None = None
 
     def shut(self) -> str:
         """Why nothing may be sent, or "" when the gate is open.
@@ -37,7 +47,24 @@ class Gate:
             self._settle(install)
             return self._asked()
         except SpoolError as error:
+            self.failed(error)
             return str(error)
+
+    def failed(self, error: SpoolError) -> None:
+        """Have a damaged file seen to: ours is settled anew, the spool is checked by its owner.
+
+        The collector only appends; a page in the middle may be read by nobody but us. It checks the
+        whole file when it is asked for an epoch, and sets it aside.
+        """
+        if not isinstance(error, SpoolCorrupt):
+            return
+        self._settled = None
+        now_s = self._world.clock.monotonic_s()
+        due = self._asked_s is None or now_s - self._asked_s >= ASK_AGAIN_S
+        if due and Path(error.path).name == SPOOL_FILE:
+            with contextlib.suppress(SpoolError):
+                self._world.ledger.request("new_epoch", "the spool is damaged")
+                self._asked_s = now_s
 
     def _settle(self, install: Install) -> None:
         """Once per install and process: the ledger must be of the same install (rule 3)."""

@@ -20,6 +20,7 @@ class Graves:
     def __init__(self, ledger: LedgerPort, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._unchecked = RowEncoder(None)
         self._reasons: dict[tuple[str, int], str] = {}
 
     def load(self) -> None:
@@ -56,6 +57,18 @@ class Graves:
         """Bury the only row of a batch that the server refused."""
         line = zlib.decompress(batch.body, _GZIP)
         self._bury(batch.epoch, batch.first.seq, (reason, message), line)
+
+    def kept(self, row: Row, sending: Sending) -> bytes:
+        """A row of a refused range, for a person to look at; nothing is buried on the way.
+
+        Empty for a row that was buried before: a tombstone was sent, and its letter has the row.
+        """
+        if (row.origin.epoch, row.seq) in self._reasons:
+            return b""
+        try:
+            return self._unchecked.encode(row, sending)
+        except RowCorrupt:
+            return raw_line(row)
 
     def _bury(self, epoch: str, seq: int, why: tuple[str, str], payload: bytes) -> None:
         now_us = self._clock.realtime_ns() // 1000

@@ -16,6 +16,7 @@ from common.database import Opener, open_writer
 from common.identity import Hardware, Install
 from common.ship_state import Acknowledgement, Mark
 from common.spool.prepare import prepare
+from shipper.backfill.jobs import Jobs
 from shipper.dead_letters import DeadLetter, DeadLetters
 from shipper.ship_file import Prepare, ShipFile
 from shipper.shipping_events import ShippingEvents
@@ -75,6 +76,7 @@ class Ledger:
         self._file = ShipFile(directory, opener, prepared)
         self._random_bytes = random_bytes
         self.dead_letters = DeadLetters(self._file.transaction)
+        self.jobs = Jobs(self._file.transaction, self.dead_letters, random_bytes)
         self.events = ShippingEvents(self._file.transaction, random_bytes)
 
     def __enter__(self) -> Self:
@@ -125,22 +127,7 @@ class Ledger:
     def progress(self) -> Progress:
         """How far shipping has come."""
         with self._file.reading("progress") as connection:
-            row = connection.execute(
-                "SELECT target, created_on_ms, acknowledged_token, acknowledged_epoch, "
-                "acknowledged_seq, exposed_epoch, exposed_seq, rows_inserted_base, "
-                "rows_error_base, in_doubt_epoch, in_doubt_seq FROM progress"
-            ).fetchone()
-        if row is None:
-            return Progress()
-        return Progress(
-            row[0],
-            row[1],
-            None if row[3] is None else Acknowledgement(row[2], row[3], row[4]),
-            _mark(row[5], row[6]),
-            row[7],
-            row[8],
-            _mark(row[9], row[10]),
-        )
+            return read_progress(connection)
 
     def expose(self, epoch: str, seq: int) -> None:
         """Store the newest row that is about to leave the device; before its first byte does.
@@ -258,6 +245,26 @@ class Ledger:
         """Forget requests that the collector honoured (``SpoolReader.honoured_requests``)."""
         with self._file.transaction("drop_requests") as connection:
             connection.executemany("DELETE FROM requests WHERE id = ?", [(name,) for name in ids])
+
+
+def read_progress(connection: sqlite3.Connection) -> Progress:
+    """The one row of progress, or what it is before there is one."""
+    row = connection.execute(
+        "SELECT target, created_on_ms, acknowledged_token, acknowledged_epoch, "
+        "acknowledged_seq, exposed_epoch, exposed_seq, rows_inserted_base, "
+        "rows_error_base, in_doubt_epoch, in_doubt_seq FROM progress"
+    ).fetchone()
+    if row is None:
+        return Progress()
+    return Progress(
+        row[0],
+        row[1],
+        None if row[3] is None else Acknowledgement(row[2], row[3], row[4]),
+        _mark(row[5], row[6]),
+        row[7],
+        row[8],
+        _mark(row[9], row[10]),
+    )
 
 
 def _mark(epoch: str | None, seq: int | None) -> Mark | None:

@@ -12,7 +12,8 @@ from shipper.protocol.channel import State
 from shipper.protocol.requests import Operation
 
 CODES: Final = (
-    "2xx", "3xx", "4xx", "5xx", "timeout", "dns", "tls", "refused", "network", "no_token", "other",
+    "2xx", "3xx", "4xx", "5xx", "timeout", "dns", "tls", "refused", "network", "no_token", "denied",
+    "other",
 )
 """Values of the label ``code``: the status by its class, or why there was none."""
 STATES: Final = ("waiting", *(state.value for state in State))

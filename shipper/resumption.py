@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from common.identity import Install, Lineage, Position
 from common.ship_state import Acknowledgement, Mark
+from shipper.feed import SpoolChanged
 from shipper.ports import ProgressPort, World
 from shipper.protocol.events import ChannelStatus, Declined, Resumed
 from shipper.protocol.marks import Marks
@@ -76,6 +77,7 @@ class Resumer:
         """Decide, tell, store; every step may be repeated after a crash.
 
         Raises:
+            SpoolChanged: the spool became another one meanwhile; nothing was decided.
             SpoolError: a file cannot be read or written.
         """
         local = self._local(status, f"{self._target_name}/{install.channel}")
@@ -129,8 +131,15 @@ class Resumer:
         spool = self._world.spool
         progress = self._world.ledger.progress()
         lineage = spool.lineage()
+        newest = spool.newest() or START
         stored = _place(lineage, progress.acknowledged)
         trimmed = _place(lineage, spool.trimmed())
+        # Asked last: an epoch that began since the gate was asked, or in between, is seen here, and
+        # the open is repeated. It may have come with a quarantine whose rows are not back (rule 6).
+        if spool.salvage_pending():
+            raise SpoolChanged("rows of a damaged spool are being salvaged")
+        if [e.epoch for e in spool.lineage().epochs] != [e.epoch for e in lineage.epochs]:
+            raise SpoolChanged("an epoch began while the open was decided")
         exposed = progress.exposed
         same = progress.target == target
         known = Known(
@@ -138,7 +147,7 @@ class Resumer:
             acknowledged=max(stored, trimmed),
             # An epoch that was lost with what it held tells at least that something left.
             exposed=None if exposed is None else lineage.position(*exposed) or START,
-            newest=spool.newest() or START,
+            newest=newest,
             recreated=same and progress.created_on_ms != status.created_on_ms,
             new_target=not same and progress.target is not None,
         )

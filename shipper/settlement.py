@@ -7,20 +7,24 @@ that hold rows which the server refused after it had accepted them (rule 15).
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from common.identity import Position
 from common.ship_state import Acknowledgement
 from shipper.dead_letters import DeadLetter
-from shipper.graves import raw_line
-from shipper.ports import World
+from shipper.graves import Graves
+from shipper.ports import ProgressPort, World
 from shipper.protocol.channel import Channel
 from shipper.protocol.events import ChannelStatus
 from shipper.protocol.limits import Limits
-from shipper.protocol.payload import Row, RowCorrupt, RowEncoder, Sending
+from shipper.protocol.payload import Sending
 from shipper.protocol.reconcile import START
 from shipper.protocol.window import Counters
 from shipper.resumption import Resumption
 from shipper.walk import rows_between
+
+IMBALANCE_REMEDY: Final = "stop thermal-shipper, then look: thermal-shipper settle"
+"""Said with the alarm of counters that stay wrong."""
 
 
 @dataclass(slots=True)
@@ -52,16 +56,22 @@ class Settlement:
         limits: waits.
         resumption: how the session began.
         channel: its machine.
+        graves: how refused rows are kept.
     """
 
     def __init__(
-        self, world: World, limits: Limits, resumption: Resumption, channel: Channel
+        self,
+        world: World,
+        limits: Limits,
+        resumption: Resumption,
+        channel: Channel,
+        graves: Graves,
     ) -> None:
         self._world = world
         self._limits = limits
         self._resumption = resumption
         self._channel = channel
-        self._encoder = RowEncoder(None)
+        self._graves = graves
         self._stable: _Stable | None = None
         self._imbalance_since_s: float | None = None
         self._alarmed = False
@@ -104,7 +114,8 @@ class Settlement:
         if errors > 0:
             bad = channel.window.bound(status.error_upper_bound)
             self._tell_rejected(errors, after, bad, status)
-            held = self._held(after, bad, status.last_error)
+            why = ("rejected", status.last_error)
+            held = held_ranges(self._world, self._graves, (after, bad), why)
         if through >= self.in_doubt:
             self.in_doubt = START
         mark = None if self.in_doubt == START else self._resumption.in_doubt_mark
@@ -143,27 +154,30 @@ class Settlement:
             self._resumption.target,
             status.created_on_ms,
         )
+        if same and not self._shown(counters, progress):
+            self._imbalance(counters, now_s)
+            return None
         # Of another incarnation no error was ever looked at.
         return self._acknowledge(
             status, counters, Counters(0, progress.rows_error_base if same else 0)
         )
 
-    def _held(self, after: Position, through: Position, message: str) -> Iterator[DeadLetter]:
-        """The rows that refused ones can be among, as letters of a bounded size."""
-        now_us = self._world.clock.realtime_ns() // 1000
-        for rows in rows_between(self._world.spool, after, through):
-            offset = self._world.spool.boot_offset_ns(rows[0].origin.boot_id)
-            lines = b"".join(self._kept(row, Sending(offset)) for row in rows)
-            ends = (rows[0].seq, rows[-1].seq)
-            epoch = rows[0].origin.epoch
-            yield DeadLetter("range", epoch, *ends, "rejected", message, lines, now_us)
+    def _shown(self, counters: Counters, progress: ProgressPort) -> bool:
+        """Whether the counters show at least the stored rows that the token has passed over.
 
-    def _kept(self, row: Row, sending: Sending) -> bytes:
-        """A row for a person to look at; nothing is buried here, in the middle of a transaction."""
-        try:
-            return self._encoder.encode(row, sending)
-        except RowCorrupt:
-            return raw_line(row)
+        Rows may be gone from the spool, so more may be counted; fewer cannot be: then somebody set
+        the token by hand, and what it names was never inserted (rule 14).
+        """
+        marks = self._channel.marks
+        after, through = marks.acknowledged, marks.committed
+        mark = progress.acknowledged
+        place = mark and self._resumption.lineage.position(mark.epoch, mark.seq)
+        if through <= after or (mark is not None and place != after):
+            # The epoch of the stored place may be lost: its counters are of no place we know.
+            return True
+        stored = self._world.spool.count_between(None if after == START else after, through)
+        base = Counters(progress.rows_inserted_base, progress.rows_error_base)
+        return counters.rows >= base.rows + stored
 
     def _tell_rejected(
         self, errors: int, after: Position, through: Position, status: ChannelStatus
@@ -194,9 +208,29 @@ class Settlement:
             "errors": counters.errors - window.base.errors,
             "token": window.token,
         }
-        self._tell("imbalance", detail)
+        self._tell("imbalance", detail, f"; {IMBALANCE_REMEDY}")
 
-    def _tell(self, kind: str, detail: dict[str, object]) -> None:
+    def _tell(self, kind: str, detail: dict[str, object], remedy: str = "") -> None:
         text = json.dumps(detail, separators=(",", ":"))
         self._world.ledger.add_event(kind, text, self._world.clock.realtime_ns())
-        self._world.observer.alarm(kind, text)
+        self._world.observer.alarm(kind, text + remedy)
+
+
+def held_ranges(
+    world: World, graves: Graves, between: tuple[Position, Position], why: tuple[str, str]
+) -> Iterator[DeadLetter]:
+    """The rows that refused ones can be among, as letters of a bounded size.
+
+    Args:
+        world: spool and clock.
+        graves: how a row is kept.
+        between: rows after the first place, through the second.
+        why: reason and message of the letters.
+    """
+    now_us = world.clock.realtime_ns() // 1000
+    for rows in rows_between(world.spool, *between):
+        offset = world.spool.boot_offset_ns(rows[0].origin.boot_id)
+        lines = b"".join(graves.kept(row, Sending(offset)) for row in rows)
+        ends = (rows[0].seq, rows[-1].seq)
+        if lines:
+            yield DeadLetter("range", rows[0].origin.epoch, *ends, *why, lines, now_us)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from common.database import Opener, OpenFile, SpoolCorrupt, open_reader, translate
+from common.database import Opener, OpenFile, SpoolCorrupt, error_name, translate
 from common.errors import SpoolError
 from common.ship_state import SHIP_FILE, SHIP_VERSION
-from common.spool.prepare import make_directory, sync_directory
+from common.spool.prepare import make_directory, open_rolled_back, sync_directory
 from common.spool.schema import ASIDE_DIRECTORY
 
 MAX_PAGES: Final = 16_384
@@ -53,6 +53,9 @@ class ShipFile:
         except sqlite3.Error as error:
             self.close()
             raise translate(error, op, self.path) from error
+        except SpoolError:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def transaction(self, op: str) -> Iterator[sqlite3.Connection]:
@@ -76,7 +79,7 @@ class ShipFile:
             raise
 
     def is_sound(self) -> bool:
-        """Whether it passes ``quick_check``; it is small, so it is checked at every start.
+        """Whether it passes ``integrity_check``; it is small, so it is checked at every start.
 
         A failure is seen twice, with two connections, before it counts. No file is sound too.
 
@@ -127,11 +130,11 @@ class ShipFile:
 
     def _passes(self) -> bool:
         try:
-            with contextlib.closing(open_reader(self.path)) as connection:
-                return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+            with contextlib.closing(open_rolled_back(self.path)) as connection:
+                return bool(connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
         except sqlite3.Error as error:
-            translated = translate(error, "quick_check", self.path)
-            if isinstance(translated, SpoolCorrupt):
+            translated = translate(error, "integrity_check", self.path)
+            if isinstance(translated, SpoolCorrupt) or error_name(error) == "SQLITE_ERROR":
                 return False
             raise translated from error
 
@@ -140,6 +143,8 @@ def _make_place(directory: Path, what: str, realtime_ns: int) -> Path:
     """A new directory under ``aside``."""
     root = directory / ASIDE_DIRECTORY
     root.mkdir(mode=0o750, exist_ok=True)
+    # Else a power cut might keep the removal of the old names, and not the directory.
+    sync_directory(directory)
     try:
         stamp = f"{datetime.fromtimestamp(realtime_ns // 10**9, UTC):%Y%m%dT%H%M%SZ}"
     except (ValueError, OverflowError, OSError):

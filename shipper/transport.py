@@ -16,13 +16,15 @@ from shipper.auth.account import Account, base_url, parse_ingest_host
 from shipper.auth.credentials import Tools
 from shipper.auth.errors import SignInFailed
 from shipper.auth.tokens import Bearer, Credential, ScopedTokens
-from shipper.protocol.errors import NotSent, OutcomeUnknown
+from shipper.protocol.errors import DENIED, NotSent, OutcomeUnknown
 from shipper.protocol.replies import HttpReply
 from shipper.protocol.requests import Host, HttpRequest, Operation
 from shipper.wire import Outgoing, Wire
 
 SIGN_IN_DEADLINE_S: Final = 15.0
 """For finding the ingest host, and for the token, each; a request's own deadline comes on top."""
+_LACKS: Final = {"hostname": "host", "token": "token"}
+"""What is missing when a step of the sign-in failed."""
 SESSION_HEADER: Final = "x-snowflake-session"
 USER_AGENT: Final = (
     f"thermal-shipper/{__version__} ({platform.system()} {platform.machine()}) "
@@ -123,8 +125,8 @@ class HttpTransport:
         try:
             return self._ready(host)
         except SignInFailed as error:
-            kind = "no_token" if error.refused or error.step == "token" else "no_host"
-            raise NotSent(kind, f"{error}; {error.remedy}") from None
+            kind = DENIED if error.refused else f"no_{_LACKS[error.step]}"
+            raise NotSent(kind, f"{error}; {error.remedy}", error.retry_after_s) from None
         except OutcomeUnknown as error:
             # Only the sign-in's outcome is unknown; it may simply be done again.
             raise NotSent(error.kind, f"sign-in: {error}") from None

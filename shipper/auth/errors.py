@@ -5,6 +5,7 @@ from typing import Final, Self
 
 from shipper.protocol.codes import read_body
 from shipper.protocol.replies import HttpReply
+from shipper.protocol.retry_after import retry_after_s
 
 _PUBKEY: Final = "register the key: thermal-shipper pubkey prints the ALTER USER … for it"
 _CLOCK: Final = "the token's time is refused: check the clock with timedatectl"
@@ -34,7 +35,10 @@ class SignInFailed(Exception):
         status: HTTP status.
         code: the server's code, or "".
         text: the server's message, shortened, or "".
+        retry_after_s: when it wants us back; ``None``: it did not say.
     """
+
+    retry_after_s: float | None = None
 
     def __init__(self, step: str, status: int, code: str, text: str) -> None:
         super().__init__(f"{step}: HTTP {status} {code} {text}".rstrip())
@@ -48,7 +52,10 @@ class SignInFailed(Exception):
         """The refusal in an answer that is not 200."""
         body = read_body(reply.body)
         text = "" if body.message.startswith("<") else body.message
-        return cls(step, reply.status, body.code, text)
+        failed = cls(step, reply.status, body.code, text)
+        if not failed.refused:
+            failed.retry_after_s = retry_after_s(reply.headers)
+        return failed
 
     @property
     def refused(self) -> bool:

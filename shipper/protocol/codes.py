@@ -5,10 +5,11 @@ supabase/etl, Redpanda Connect, EMQX, Estuary and Artie clients. What is not in 
 by the HTTP status.
 """
 
-import json
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
+
+from common.strict_json import read_json
 
 BODY_BYTES_MAX: Final = 1 << 20
 """Longest answer that is looked at."""
@@ -93,7 +94,12 @@ class Body:
     @property
     def is_answer(self) -> bool:
         """Whether a service wrote it: JSON or plain text, not HTML and not nothing."""
-        return self.is_json or (self.message != "" and not self.message.startswith("<"))
+        return self.is_json or (self.message != "" and not self.is_page)
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a page for people: nobody who serves the API sends one."""
+        return not self.is_json and self.message.startswith("<")
 
     @property
     def meaning(self) -> Meaning | None:
@@ -106,8 +112,8 @@ def read_body(data: bytes) -> Body:
     if not data or len(data) > BODY_BYTES_MAX:
         return Body(None, False, "", "answer too long" if data else "")
     try:
-        parsed = json.loads(data, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        parsed = read_json(data)
+    except ValueError:
         return Body(None, False, "", _short(data.decode("utf-8", "replace")))
     if isinstance(parsed, str):
         return Body(parsed, True, parsed if parsed.isupper() else "", _short(parsed))
@@ -122,7 +128,3 @@ def _short(text: str) -> str:
     """A text for people: one line, no control characters, bounded."""
     line = " ".join(text[: 4 * TEXT_MAX].split())
     return "".join(c for c in line if c.isprintable())[:TEXT_MAX]
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

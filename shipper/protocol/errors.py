@@ -5,7 +5,12 @@ The transport knows no third outcome between ``NotSent`` (surely not applied) an
 (perhaps applied), because the protocol's safety rests on telling these two apart.
 """
 
+from typing import Final
+
 from common.errors import ExitCode, ThermalError
+
+DENIED: Final = "denied"
+"""The kind of a ``NotSent`` whose credential was refused while signing in."""
 
 
 class LocalProtocolError(ThermalError):
@@ -32,11 +37,13 @@ class NotSent(Exception):
     Args:
         kind: why, from a small fixed set ("dns", "tls", "refused", "no_token", "clock", …).
         message: what a person should read; never a secret.
+        retry_after_s: the wish of a server that refused to sign us in; ``None``: none given.
     """
 
-    def __init__(self, kind: str, message: str = "") -> None:
+    def __init__(self, kind: str, message: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(message or kind)
         self.kind = kind
+        self.retry_after_s = retry_after_s
 
 
 class OutcomeUnknown(Exception):

@@ -134,9 +134,14 @@ class Throttled(Event):
 
 @dataclass(frozen=True, slots=True)
 class Unsent(Event):
-    """Certainly nothing reached the server."""
+    """Certainly nothing reached the server.
+
+    Attributes:
+        retry_after_s: the wish of a server that refused to sign us in; ``None``: none given.
+    """
 
     kind: str
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

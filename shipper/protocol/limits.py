@@ -26,7 +26,8 @@ class Limits:
         stalls_max: after so many in a row, alarm and slow retry.
         tries_max: sends of one batch without a definite answer before an open decides.
         holdoff_s: after a second STALE without an open of ours; doubles, up to ``slow_s``.
-        slow_s: longest wait between two tries of anything.
+        slow_s: longest wait between two tries of anything; a server's wish is cut to it, and gets
+            its jitter on top.
         imbalance_s: counters that do not fit for so long raise an alarm.
         strikes_max: rows refused one by one, with no sample accepted between, before the table is
             at fault.

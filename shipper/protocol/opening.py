@@ -31,6 +31,11 @@ class OpenPlan:
         self._token: str | None = None
         self._insist = False
 
+    @property
+    def insisting(self) -> bool:
+        """Whether the wait for what is on its way is over."""
+        return self._insist
+
     def approach(self, now_s: float) -> Approach:
         """What to do next."""
         if self._since_s is None:

@@ -6,6 +6,7 @@ so the same events at the same times always lead to the same waits.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from shipper.protocol.events import (
     ChannelLost,
@@ -19,6 +20,9 @@ from shipper.protocol.events import (
 )
 from shipper.protocol.limits import Limits
 from shipper.protocol.window import Window
+
+WISH_JITTER: Final = 0.1
+"""A wish is exceeded by at most this share of it, or a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,11 @@ class Pacing:
         self.failures = self.denials = 0
         self.reason = ""
 
+    def awaits(self, reason: str) -> None:
+        """A fitting answer came, and yet nothing may be sent; the reason is for people."""
+        self.answered()
+        self.reason = reason
+
     def failed(self, event: Event, now_s: float) -> None:
         """A request came to nothing, or to something only time or a person can mend."""
         match event:
@@ -76,8 +85,8 @@ class Pacing:
                 self._quick(code, wish, now_s)
             case Unresolved(kind, wish):
                 self._quick(kind, wish, now_s)
-            case Unsent(kind):
-                self._quick(kind, None, now_s)
+            case Unsent(kind, wish):
+                self._quick(kind, wish, now_s)
             case Unauthorized(code):
                 # The first one only asks for a new token; the transport gets it.
                 self.denials += 1
@@ -182,10 +191,16 @@ class Pacing:
 
     def _quick(self, reason: str, wish_s: float | None, now_s: float) -> None:
         self.failures += 1
-        drawn = self._delays.quick(self.failures)
-        # The server's wish wins; the jitter on top keeps a fleet from coming back in one instant.
-        wait_s = drawn if wish_s is None else wish_s + min(drawn, 1.0)
-        self._hold(now_s + min(wait_s, self._limits.slow_s), reason)
+        slow_s = self._limits.slow_s
+        if wish_s is None:
+            wait_s = min(self._delays.quick(self.failures), slow_s)
+        else:
+            # The server's wish wins; the jitter on top keeps a fleet, to all of which it said the
+            # same, from coming back in one instant.
+            wish_s = min(wish_s, slow_s)
+            share = min(self._delays.quick(1), 1.0)
+            wait_s = wish_s + share * max(1.0, wish_s * WISH_JITTER)
+        self._hold(now_s + wait_s, reason)
 
     def _fenced(self, code: str, now_s: float) -> None:
         """The first time may be an old session of ours; a second one is another writer (§7.2)."""

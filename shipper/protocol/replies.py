@@ -57,7 +57,7 @@ def decode_open(reply: HttpReply) -> Event:
     token = given.get("next_continuation_token")
     status = read_status(given.get("channel_status"))
     if not isinstance(token, str) or not token or status is None:
-        return Unresolved("unfit_answer")
+        return _unfit(body)
     if not status.healthy:
         return unhealthy(status)
     return ChannelOpened(token, status)
@@ -70,7 +70,7 @@ def decode_append(reply: HttpReply, sent_token: str) -> Event:
         return _failure(Operation.APPEND, reply, body)
     given = body.object
     if given is None:
-        return Unresolved("unfit_answer")
+        return _unfit(body)
     number = given.get("status_code")
     if number not in (None, 0, "0"):
         return _rejected_200(number, body)
@@ -87,13 +87,18 @@ def decode_status(reply: HttpReply, channel: str) -> Event:
         return _failure(Operation.STATUS, reply, body)
     statuses = (body.object or {}).get("channel_statuses")
     if not isinstance(statuses, dict):
-        return Unresolved("unfit_answer")
+        return _unfit(body)
     if channel not in statuses:
         return ChannelLost("channel_not_listed")
     status = read_status(statuses[channel])
     if status is None:
-        return Unresolved("unfit_answer")
+        return _unfit(body)
     return StatusReported(status) if status.healthy else unhealthy(status)
+
+
+def _unfit(body: Body) -> Event:
+    """A 200 that is none: of a captive portal, of a proxy, or of something that is unwell."""
+    return Unresolved("web_page" if body.is_page else "unfit_answer")
 
 
 def follows(sent: str, received: str) -> bool:

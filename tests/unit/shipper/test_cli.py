@@ -36,9 +36,11 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
     """Each has a help of its own that names its flags."""
     for command in (
         "run", "check", "status", "keygen", "pubkey", "fingerprint", "migrate-config",
+        "dead-letters", "dead-letters list", "dead-letters show", "dead-letters export",
+        "dead-letters requeue", "dead-letters drop", "adopt", "settle",
     ):
         with pytest.raises(SystemExit) as caught:
-            main([command, "--help"])
+            main([*command.split(), "--help"])
         assert caught.value.code == 0
         assert "usage: thermal-shipper " + command in capsys.readouterr().out
 

@@ -1,0 +1,1 @@
+"""The audit: device and server held against each other, read-only."""
