@@ -43,6 +43,7 @@ class ManualClock:
         self._synchronised = synchronised
         self._stopping = False
         self._planned: list[tuple[int, int, Callable[[], None]]] = []
+        self._plans = 0
 
     def realtime_ns(self) -> int:
         """See ``Clock``."""
@@ -89,7 +90,8 @@ class ManualClock:
     def at(self, in_s: float, action: Callable[[], None]) -> None:
         """Plan an action for this many seconds from now."""
         due_ns = self._uptime_ns + round(in_s * _NS)
-        heapq.heappush(self._planned, (due_ns, len(self._planned), action))
+        self._plans += 1
+        heapq.heappush(self._planned, (due_ns, self._plans, action))
 
     def step(self, seconds: float) -> None:
         """Set the wall clock by this much."""

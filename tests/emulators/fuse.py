@@ -1,7 +1,7 @@
-"""A file system of one file, spoken straight to ``/dev/fuse``: no libfuse, no package.
+"""File systems spoken straight to ``/dev/fuse``: no libfuse, no package; and one of one file.
 
-The mount point is itself the file; opening it and asking it by ioctl is all it can do. Layouts are
-those of ``linux/fuse.h``, protocol 7.31, which later kernels accept.
+Of the latter the mount point is itself the file; opening it and asking it by ioctl is all it can
+do. Layouts are those of ``linux/fuse.h``, protocol 7.31, which later kernels accept.
 """
 
 import ctypes
@@ -70,31 +70,54 @@ class Ioctl:
     argument: int
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the kernel asks.
+
+    Attributes:
+        opcode: number of the operation.
+        node: what it is about, by the number that the file system gave it; 1: the root.
+        pid: thread on whose behalf.
+        body: the rest, laid out as the operation wants.
+        unique: names the request in its answer.
+    """
+
+    opcode: int
+    node: int
+    pid: int
+    body: bytes
+    unique: int
+
+
 class Mount:
-    """The file, mounted.
+    """A file system, mounted.
 
     Args:
-        path: the mount point, a regular file; made when missing, and then removed at the end.
+        path: the mount point; made when missing, and then removed at the end.
+        directory: whether the mount point is a directory; else it is a regular file.
+        name: what the table of mounts calls it.
 
     Raises:
         OSError: no ``/dev/fuse``, or no right to mount.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, directory: bool = False, name: str = "i2c") -> None:
         self.path = path
+        self._directory = directory
         _detach_stale(path)
         if os.path.ismount(path):
             raise OSError(errno.EBUSY, "something is mounted here already", str(path))
         self._made = not path.exists()
         if self._made:
-            path.touch()
+            path.mkdir() if directory else path.touch()
+        mode = stat.S_IFDIR | 0o777 if directory else _MODE
         self.fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         options = (
-            f"fd={self.fd},rootmode={_MODE:o},user_id={os.getuid()},group_id={os.getgid()},"
+            f"fd={self.fd},rootmode={mode:o},user_id={os.getuid()},group_id={os.getgid()},"
             "allow_other"
         )
         try:
-            _mount(path, options)
+            _mount(path, name, options)
         except OSError:
             os.close(self.fd)
             self._remove()
@@ -107,21 +130,30 @@ class Mount:
         self._remove()
 
     def _remove(self) -> None:
-        if self._made:
+        if self._made and self._directory:
+            self.path.rmdir()
+        elif self._made:
             self.path.unlink(missing_ok=True)
 
 
-class OneFile:
-    """Answers the kernel's requests for a mount.
+class Requests:
+    """Answers the kernel's requests for a mount, one after the other.
 
     Args:
-        mount: the file.
-        ioctl: answers one request: ``None`` is success; an ``OSError`` is handed to the caller.
+        mount: where they come from.
+        read_size: room for one request, bytes.
     """
 
-    def __init__(self, mount: Mount, ioctl: Callable[[Ioctl], None]) -> None:
+    def __init__(self, mount: Mount, read_size: int = _READ_SIZE) -> None:
         self._mount = mount
-        self._ioctl = ioctl
+        self._read_size = read_size
+
+    def answer(self, request: Request) -> tuple[int, bytes] | None:
+        """Error number and answer for one request; what is not known here is ENOSYS.
+
+        ``None``: it is answered later, by ``reply``.
+        """
+        return errno.ENOSYS, b""
 
     def serve(self, stop_fd: int) -> None:
         """Answer until ``stop_fd`` can be read or the file was unmounted by somebody else."""
@@ -137,19 +169,45 @@ class OneFile:
 
     def _serve_one(self) -> bool:
         try:
-            request = os.read(self._mount.fd, _READ_SIZE)
+            request = os.read(self._mount.fd, self._read_size)
         except OSError as error:
             # A request that its caller gave up between poll and read is ENOENT or EAGAIN.
             return error.errno in (errno.ENOENT, errno.EAGAIN, errno.EINTR)
-        _, opcode, unique, _, _, _, pid, _, _ = _IN_HEADER.unpack_from(request)
+        _, opcode, unique, node, _, _, pid, _, _ = _IN_HEADER.unpack_from(request)
         if opcode not in _SILENT:
-            number, body = self._answer(opcode, pid, request[_IN_HEADER.size :])
-            self._reply(unique, number, body)
+            asked = Request(opcode, node, pid, request[_IN_HEADER.size :], unique)
+            answer = self.answer(asked)
+            if answer is not None:
+                self.reply(asked, *answer)
         return True
 
-    def _answer(self, opcode: int, pid: int, body: bytes) -> tuple[int, bytes]:
-        """Error number and answer for one request."""
-        match opcode:
+    def reply(self, request: Request, number: int, body: bytes) -> None:
+        """Answer a request; one whose caller was killed, or whose mount is gone, needs none."""
+        data = b"" if number else body
+        try:
+            header = _OUT_HEADER.pack(_OUT_HEADER.size + len(data), -number, request.unique)
+            os.write(self._mount.fd, header + data)
+        except OSError as error:
+            # ENOENT: the caller was killed while it waited; ENODEV: unmounted meanwhile.
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise
+
+
+class OneFile(Requests):
+    """A file that answers ioctl(2).
+
+    Args:
+        mount: the file.
+        ioctl: answers one request: ``None`` is success; an ``OSError`` is handed to the caller.
+    """
+
+    def __init__(self, mount: Mount, ioctl: Callable[[Ioctl], None]) -> None:
+        super().__init__(mount)
+        self._ioctl = ioctl
+
+    def answer(self, request: Request) -> tuple[int, bytes]:
+        """See ``Requests``."""
+        match request.opcode:
             case _Opcode.INIT:
                 return 0, _INIT_OUT.pack(7, 31, 0, 0, 1, 1, 4096, 1, 1, 0, 0)
             case _Opcode.GETATTR | _Opcode.SETATTR:
@@ -161,7 +219,7 @@ class OneFile:
             case _Opcode.RELEASE | _Opcode.FLUSH | _Opcode.ACCESS | _Opcode.DESTROY:
                 return 0, b""
             case _Opcode.IOCTL:
-                return self._answer_ioctl(pid, body)
+                return self._answer_ioctl(request.pid, request.body)
         return errno.ENOSYS, b""
 
     def _answer_ioctl(self, pid: int, body: bytes) -> tuple[int, bytes]:
@@ -172,16 +230,6 @@ class OneFile:
             return error.errno or errno.EIO, b""
         return 0, _IOCTL_OUT.pack(0, 0, 0, 0)
 
-    def _reply(self, unique: int, number: int, body: bytes) -> None:
-        data = b"" if number else body
-        try:
-            header = _OUT_HEADER.pack(_OUT_HEADER.size + len(data), -number, unique)
-            os.write(self._mount.fd, header + data)
-        except OSError as error:
-            # ENOENT: the caller was killed while it waited; ENODEV: unmounted meanwhile.
-            if error.errno not in (errno.ENOENT, errno.ENODEV):
-                raise
-
 
 def _attributes() -> bytes:
     times = (0, 0, 0)
@@ -189,9 +237,11 @@ def _attributes() -> bytes:
     return _ATTR_OUT.pack(1, 0, 0, 1, 0, 0, *times, 0, 0, 0, _MODE, 1, *owner, 0, 4096, 0)
 
 
-def _mount(path: Path, options: str) -> None:
+def _mount(path: Path, name: str, options: str) -> None:
     flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
-    if _LIBC.mount(b"i2c", os.fsencode(path), b"fuse.i2c", flags, options.encode()):
+    if _LIBC.mount(
+        name.encode(), os.fsencode(path), f"fuse.{name}".encode(), flags, options.encode()
+    ):
         number = ctypes.get_errno()
         raise OSError(number, f"mount(2) of fuse: {os.strerror(number)}", str(path))
 

@@ -1,26 +1,37 @@
-"""The rest of a simulated device: its clock, those who watch, its lock."""
+"""The rest of a simulated device: its clock, and those who watch."""
 
 import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
+
+BASE_NS: Final = 1_700_000_000_000_000_000
 
 
 class SimClock:
-    """A clock that only the simulation moves."""
+    """A clock that only the simulation moves.
+
+    Attributes:
+        now_s: the monotonic clock.
+        booted_s: when the running boot began, on it.
+        ahead_ns: what the wall clock is ahead of the true time.
+    """
 
     def __init__(self) -> None:
         self.now_s = 1_000.0
+        self.booted_s = 0.0
+        self.ahead_ns = 0
         self.boot = ""
         self.synced = True
         self.stopping = False
 
     def realtime_ns(self) -> int:
         """See ``Clock``."""
-        return int(self.now_s * 1e9) + 1_700_000_000_000_000_000
+        return int(self.now_s * 1e9) + BASE_NS + self.ahead_ns
 
     def boottime_ns(self) -> int:
         """See ``Clock``."""
-        return int(self.now_s * 1e9)
+        return int((self.now_s - self.booted_s) * 1e9)
 
     def monotonic_s(self) -> float:
         """See ``Clock``."""

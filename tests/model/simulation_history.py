@@ -7,30 +7,21 @@ from collections.abc import Callable
 from typing import Final
 
 from common.identity import Hardware, Install
-from common.ship_state import Acknowledgement
-from common.spool.row import row_crc
-from shipper.backoff import delays
-from shipper.drain import Drain, Setup
-from shipper.ports import Present, World
-from shipper.protocol.limits import Limits
-from shipper.protocol.reconcile import START
-from shipper.protocol.requests import Target
-from tests.emulators.ingest.answers import ChannelName, Pipe
 from tests.emulators.ingest.model import IngestModel
 from tests.emulators.ingest.store import MemoryStore
-from tests.model.simulation_device import NoLock, SimClock, Watcher
-from tests.model.simulation_ledger import SimLedger
-from tests.model.simulation_server import SimTransport
-from tests.model.simulation_spool import Killed, Mortality, SimSpool
-from tests.model.simulation_verdict import Auditor, Books, Broken, judge, key_of
-from tests.model.simulation_weather import Weather, weather_of
+from tests.model.simulation_books import Books, Broken
+from tests.model.simulation_climates import weather_of
+from tests.model.simulation_device import SimClock
+from tests.model.simulation_host import CLOCK_WAIT_S, LIMITS, SimDevice, clone_of, new_machine
+from tests.model.simulation_machine import Shared
+from tests.model.simulation_mishaps import Mishaps
+from tests.model.simulation_verdict import Auditor, judge
+from tests.model.simulation_weather import Weather
 
-HEAL_STEPS: Final = 1500
+HEAL_STEPS: Final = 2500
 """Within so many steps after the last fault the last row must be acknowledged."""
-HARDWARE: Final = Hardware("board", "card")
-TARGET: Final = Target("ACCOUNT", "DB", "SCHEMA", "T-STREAMING")
-PIPE: Final = Pipe("DB", "SCHEMA", "T-STREAMING")
-LIMITS: Final = Limits(batch_rows=3, interval_s=2.0, batch_bytes_max=4096, window_bytes=30_000)
+_DAY_S: Final = 86_400.0
+_IDLE_DAYS: Final = 40
 
 
 class Simulation:
@@ -38,7 +29,7 @@ class Simulation:
 
     Args:
         seed: decides everything.
-        mistake: plants a mistake into the drain that was just made; ``None``: the real one.
+        mistake: plants a mistake into the processes that were just made; ``None``: the real ones.
         trace: told each thing that happens, for people.
         climate: a certain weather instead of a drawn one.
     """
@@ -46,7 +37,7 @@ class Simulation:
     def __init__(
         self,
         seed: int,
-        mistake: Callable[[Drain], None] | None = None,
+        mistake: Callable[[SimDevice], None] | None = None,
         trace: Callable[[str], None] | None = None,
         climate: str | None = None,
     ) -> None:
@@ -54,30 +45,49 @@ class Simulation:
         # tenacity draws its jitter from the module's own generator.
         random.seed(seed)
         self.weather: Weather = weather_of(self.random, climate)
-        self.clock = SimClock()
-        self.mortality = Mortality()
         self.books = Books()
         self.store = MemoryStore()
-        self.auditor = Auditor(self.store, self.books)
+        self.auditor = Auditor(self.store, self.books, CLOCK_WAIT_S)
         self.knobs = self.weather.knobs()
         self.model = IngestModel(self.store, self.knobs, seed)
-        now_s = self.clock.monotonic_s
-        self.transport = SimTransport(self.model, self.random, self.mortality, now_s)
-        self.transport.line = self.weather.line
-        self.transport.body_max = self.weather.body_max
-        self.spool = SimSpool(Install(self._hex().upper(), HARDWARE))
-        self.ledger = SimLedger(self.mortality)
-        self.watcher = Watcher()
-        self.taken = 0
-        self._ids = itertools.count()
-        self._mistake, self._trace = mistake, trace or (lambda text: None)
-        self._first_boot()
-        self.drain = self._new_drain()
+        self._tracing = trace is not None
+        self.trace = trace or (lambda text: None)
+        self.shared = Shared(
+            self.random,
+            self.books,
+            self.auditor,
+            itertools.count(1),
+            self.weather.rows_max,
+            self.weather.poison,
+            self.trace,
+        )
+        self._mistake = mistake
+        hardware = Hardware("board", "card")
+        machine = new_machine(Install(self.shared.hex().upper(), hardware), SimClock())
+        self.device = SimDevice(self.shared, self.weather, self.model, machine, mistake)
+        self.devices = [self.device]
+        self.device.collector.advance(1)
+        self.device.collector.store(4)
+        machine.spool.history.clear()
+        self.mishaps = Mishaps(self)
 
     @property
-    def channel(self) -> ChannelName:
-        """The live channel's name."""
-        return ChannelName(PIPE, self.spool.install().channel)
+    def now_s(self) -> float:
+        """The time, the same on all devices."""
+        return self.device.machine.clock.now_s
+
+    @now_s.setter
+    def now_s(self, now_s: float) -> None:
+        for device in self.devices:
+            device.machine.clock.now_s = now_s
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What happened so far."""
+        found: Counter[str] = Counter()
+        for device in self.devices:
+            found.update(device.counts)
+        return found
 
     def run(self) -> Counter[str]:
         """Live through the weather, heal, drain, judge; returns what happened.
@@ -86,215 +96,97 @@ class Simulation:
             Broken: a promise was broken.
         """
         for _ in range(self.weather.steps):
-            self._step()
-            self._mishaps()
-        self._heal()
-        for _ in range(HEAL_STEPS):
-            self._step()
-            self._collector()
-            if self._home():
-                break
-        else:
-            raise Broken(
-                f"no progress after healing: {self.drain.channel.state}, {self.drain.reason!r}, "
-                f"acknowledged {self.ledger.state.progress.acknowledged}"
-            )
+            self.step()
+            self.mishaps.happen()
+        self.mishaps.heal()
+        self._come_home()
         self._lose_while_idle()
-        if self.model.tally.client_bugs:
-            raise Broken(f"other rows under a consumed token: {self.model.tally.as_dict()}")
-        judge(self.books, self.auditor, self.ledger.state.letters)
-        counts = self.watcher.counts
+        if self.weather.idles:
+            self._idle()
+        self._judge()
+        counts = self.counts
+        counts["histories"] = 1
         counts["rows"] = len(self.books.stored)
         counts["lost by a card"] = len(self.books.lost)
+        counts["thinned"] = len(self.books.removed)
+        counts["faults"] = sum(device.transport.mishaps for device in self.devices)
         counts.update(self.auditor.totals())
         counts["replays absorbed"] = self.model.tally.noops_identical
         return counts
 
+    def clone(self) -> None:
+        """A second device begins its life from a copy of the first one's card."""
+        if len(self.devices) > 1:
+            return
+        number = len(self.devices)
+        board = self.random.choice(("board", f"board-{number}"))
+        machine = clone_of(self.device.machine, Hardware(board, f"card-{number}"))
+        self.trace(f"cloned to {machine.hardware}")
+        made = SimDevice(self.shared, self.weather, self.model, machine, self._mistake)
+        made.counts["clones"] += 1
+        made.due_s = self.now_s
+        self.devices.append(made)
+
+    def step(self) -> None:
+        """Let time pass to the next step that is due on any device, and do it."""
+        device = min(self.devices, key=lambda d: d.due_s) if len(self.devices) > 1 else self.device
+        self.now_s = max(self.now_s, device.due_s)
+        device.step()
+        if device is not self.device:
+            self.now_s = max(self.now_s, device.machine.clock.now_s)
+        if self._tracing:
+            wait_s = device.due_s - self.now_s
+            self.trace(f"{self.now_s:10.1f} {device.drain.channel.state:12} wait {wait_s:.2f}")
+
+    def _come_home(self) -> None:
+        """Everything is well now: the last row must be acknowledged within a bounded time."""
+        for _ in range(HEAL_STEPS):
+            self.step()
+            for device in self.devices:
+                device.collector.advance(2)
+            if all(device.home for device in self.devices):
+                return
+        waiting = next(device for device in self.devices if not device.home)
+        raise Broken(
+            f"no progress after healing: {waiting.drain.channel.state}, {waiting.drain.reason!r}, "
+            f"acknowledged {waiting.machine.ledger.state.progress.acknowledged}"
+        )
+
     def _lose_while_idle(self) -> None:
         """With nothing to send, only a poll can tell that the channel was invalidated."""
-        if self.channel not in self.model.channels:
+        channel = self.device.channel
+        if channel not in self.model.channels:
             return
-        self.model.invalidate(self.channel)
-        opens, until_s = self.model.tally.opens, self.clock.now_s + 2 * LIMITS.poll_idle_s
-        while self.clock.now_s < until_s:
-            self._step()
+        self.model.invalidate(channel)
+        opens, until_s = self.model.tally.opens, self.now_s + 2 * LIMITS.poll_idle_s
+        while self.now_s < until_s:
+            self.step()
             if self.model.tally.opens > opens:
                 return
         raise Broken("a channel that was lost while idle was not opened again")
 
-    def _step(self) -> None:
-        try:
-            wait_s = self.drain.step()
-        except Killed:
-            self._trace("killed")
-            self.watcher.counts["kills"] += 1
-            self.mortality.calls_left = None
-            self.drain = self._new_drain()
-            wait_s = 0.5
-        self._trace(f"{self.clock.now_s:10.1f} {self.drain.channel.state:12} wait {wait_s:.2f}")
-        self.clock.now_s += max(wait_s, 0.02)
+    def _idle(self) -> None:
+        """Weeks without a sample: the channel must not expire (30 days without a row)."""
+        born = {name: found.created_on_ms for name, found in self.model.channels.items()}
+        for _ in range(_IDLE_DAYS * 3):
+            self.now_s += _DAY_S / 3
+            for _ in range(4):
+                for device in self.devices:
+                    device.collector.advance(6)
+                self.step()
+        self._come_home()
+        for device in self.devices:
+            found = self.model.channels.get(device.channel)
+            if found is None or born.get(device.channel, 0) != found.created_on_ms:
+                raise Broken("an idle channel expired")
 
-    def _mishaps(self) -> None:
-        """What happens between two steps."""
-        weather, draw = self.weather, self.random.random
-        if draw() < weather.store:
-            self._take(self.random.randint(1, 6))
-        if draw() < weather.collect:
-            self._collector()
-        if draw() < weather.kill:
-            self.mortality.calls_left = self.random.randint(1, 12)
-        if draw() < weather.cut:
-            self._power_cut()
-        if draw() < weather.restore:
-            self._restore()
-        if draw() < weather.invalidate and self.channel in self.model.channels:
-            self._trace("invalidated")
-            self.model.invalidate(self.channel)
-        if draw() < weather.lose and self.channel in self.model.channels:
-            self._trace("channel lost")
-            self.watcher.counts["channels lost"] += 1
-            self.model.lose(self.channel)
-        if draw() < weather.steal and self.channel in self.model.channels:
-            self._trace("stolen")
-            self.model.steal(self.channel, self.clock.now_s)
-        if draw() < weather.rewind:
-            self._rewind()
-        if draw() < weather.stick:
-            self.knobs.commits_stuck = not self.knobs.commits_stuck
-        if draw() < weather.pause:
-            self.clock.now_s += self.random.choice((3.0, 20.0, 200.0))
-
-    def _rewind(self) -> None:
-        """Somebody sets the token back to an older one.
-
-        Forward would tell that rows came which never did.
-        """
-        channel = self.model.channels.get(self.channel)
-        if channel is None or channel.committed_token is None:
-            return
-        install, now = self.spool.install().install_id, channel.committed_token
-        tokens = [row.offset_token or "" for row in self.store.rows]
-        place = self.books.place_of
-        older = [x for x in tokens if place(install, x) < place(install, now)]
-        if older:
-            token = self.random.choice(older)
-            self._trace(f"rewound to {token}")
-            self.model.open(self.channel, self.clock.now_s, offset_token=token)
-
-    def _take(self, rows: int) -> None:
-        """The collector stores rows."""
-        made = []
-        for _ in range(rows):
-            self.taken += 1
-            row: dict[str, object] = {
-                "taken_at": self.clock.realtime_ns() // 1000,
-                "boottime_ns": self.taken,
-                "clock_synced": int(self.clock.synced),
-            }
-            if self.random.random() < self.weather.poison:
-                row["quality"] = self.random.choice(("DOOR", "TABLE"))
-            made.append(row)
-        self.books.store(self.spool.append(made))
-
-    def _collector(self) -> None:
-        """The collector copies events, honours requests and trims."""
-        state = self.ledger.state
-        if state.install_id != self.spool.install().install_id:
-            return
-        for name, _kind in state.events:
-            if name not in self.spool.state.events:
-                self.taken += 1
-                row = {"taken_at": 1, "boottime_ns": self.taken, "kind": "event"}
-                self.books.store([self.spool.copy_event(name, row)])
-        self._honour(state.requests)
-        if state.progress.acknowledged is not None:
-            self._trim(state.progress.acknowledged)
-
-    def _honour(self, requests: tuple[tuple[str, str], ...]) -> None:
-        for name, kind in requests:
-            if name in self.spool.state.honoured:
-                continue
-            self._trace(f"asked for {kind}")
-            self.watcher.counts[kind] += 1
-            if kind == "new_epoch":
-                self.spool.new_epoch(self._hex(), self.clock.boot, [name])
-                continue
-            left = self.spool.rows[self.spool.state.low :]
-            self.books.aside.update(key_of(row) for row in left)
-            self.spool = SimSpool(Install(self._hex().upper(), HARDWARE))
-            self._first_boot()
-            self.drain = self._new_drain()
-            return
-
-    def _trim(self, acknowledged: Acknowledgement) -> None:
-        self.auditor.read()
-        for row in self.spool.trim(acknowledged):
-            if not self.auditor.covered(row):
-                raise Broken(
-                    f"{key_of(row)} at {row.position} was trimmed, the server never had it"
-                )
-
-    def _power_cut(self) -> None:
-        """Both processes end; a lying card gives back older files."""
-        self._trace("power cut")
-        self.watcher.counts["cuts"] += 1
-        if self.weather.lie:
-            self.books.lose(self.spool.roll_back(self.random.randint(0, self.weather.lie)))
-            self.ledger.roll_back(self.random.randint(0, self.weather.lie))
-        self.mortality.calls_left = None
-        self.clock.now_s += 5.0
-        self._boot()
-        self.drain = self._new_drain()
-
-    def _restore(self) -> None:
-        """An older spool is put back under the running shipper; the collector mints an epoch."""
-        self._trace("restored")
-        self.watcher.counts["restored"] += 1
-        self.books.lose(self.spool.roll_back(self.random.randint(0, self.weather.lie)))
-        self.spool.new_epoch(self._hex(), self.clock.boot)
-
-    def _first_boot(self) -> None:
-        """An install begins with a first boot and some rows that are on the card for good."""
-        self._boot()
-        self._take(4)
-        self.spool.history.clear()
-
-    def _boot(self) -> None:
-        self.clock.boot = self._hex()
-        self.spool.new_epoch(self._hex(), self.clock.boot)
-
-    def _new_drain(self) -> Drain:
-        world = World(self.spool, self.ledger, self.transport, self.clock, self.watcher, NoLock())
-        setup = Setup(
-            TARGET,
-            Present("ACCOUNT/DB.SCHEMA.T-STREAMING", HARDWARE),
-            LIMITS,
-            delays(LIMITS),
-            60.0,
-            self._new_id,
-            row_crc,
-        )
-        drain = Drain(world, setup)
-        if self._mistake is not None:
-            self._mistake(drain)
-        return drain
-
-    def _heal(self) -> None:
-        self._trace("healed")
-        self.transport.line.quiet()
-        self.knobs.commits_stuck = False
-        self.knobs.row_rules = self.knobs.refuse_rules = ()
-        self.mortality.calls_left = None
-
-    def _home(self) -> bool:
-        """Whether all that is stored is acknowledged."""
-        newest, found = self.spool.newest(), self.ledger.state.progress.acknowledged
-        if newest is None or found is None or self.drain.channel.state != "ready":
-            return newest is None
-        return (self.spool.lineage().position(found.epoch, found.seq) or START) >= newest
-
-    def _hex(self) -> str:
-        return f"{self.random.getrandbits(64):016x}"
-
-    def _new_id(self) -> str:
-        return f"id-{next(self._ids)}"
+    def _judge(self) -> None:
+        tally = self.model.tally
+        if tally.client_bugs:
+            raise Broken(f"other rows under a consumed token: {tally.as_dict()}")
+        hasty = sum(device.transport.hasty for device in self.devices)
+        if hasty:
+            raise Broken(f"{hasty} opens discarded rows that were about to be committed")
+        ledgers = [device.machine.ledger for device in self.devices]
+        letters = [x for one in ledgers for x in (*one.state.letters, *one.letters_aside)]
+        judge(self.books, self.auditor, letters)

@@ -4,18 +4,33 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from common.identity import Install
-from common.ship_state import Acknowledgement, Mark
+from common.identity import Hardware, Install
+from common.ship_state import (
+    Acknowledgement,
+    Mark,
+    Request,
+    ShippingEvent,
+    ShipState,
+    ShipStateUnreadable,
+)
 from shipper.dead_letters import DeadLetter
 from shipper.ledger import Progress
-from tests.model.simulation_spool import HISTORY, Mortality
+from tests.model.simulation_mortality import Mortality
+from tests.model.simulation_spool import HISTORY
 
 
 @dataclass(frozen=True, slots=True)
 class _ShipState:
-    """All of ``ship.db``."""
+    """All of ``ship.db``.
+
+    Attributes:
+        install_id: whose it is; "": nobody's yet.
+        damaged: it cannot be read, until its owner sets it aside.
+    """
 
     install_id: str = ""
+    hardware: Hardware | None = None
+    damaged: bool = False
     progress: Progress = field(default_factory=Progress)
     letters: tuple[DeadLetter, ...] = ()
     events: tuple[tuple[str, str], ...] = ()
@@ -34,34 +49,78 @@ class _Letters:
 
 
 class SimLedger:
-    """``ship.db``: the shipper's writes; each may be the last thing that its process does."""
+    """``ship.db``: the shipper's writes; each may be the last thing that its process does.
 
-    def __init__(self, mortality: Mortality) -> None:
+    Attributes:
+        told: kinds of events, each time one was told.
+        letters_aside: dead letters of files that are no longer in use.
+
+    Args:
+        mortality: the shipper's.
+        prefix: begins the ids of events and requests.
+    """
+
+    def __init__(self, mortality: Mortality, prefix: str = "") -> None:
         self.state = _ShipState()
         self.history: deque[_ShipState] = deque(maxlen=HISTORY)
         self.dead_letters = _Letters(self)
         self.told: list[str] = []
+        self.letters_aside: list[DeadLetter] = []
         self._mortality = mortality
         self._names = 0
+        self._prefix = prefix
 
     def roll_back(self, writes: int) -> None:
         """A card that lied: the last writes never happened."""
         for _ in range(min(writes, len(self.history))):
             self.state = self.history.pop()
 
+    def lose(self, *, damaged: bool = False) -> None:
+        """The file is gone, or damaged; only a new one is ever made of it."""
+        self.letters_aside += self.state.letters
+        self.state = _ShipState(damaged=damaged)
+        self.history.clear()
+
+    def ship_state(self) -> ShipState | None:
+        """What the collector reads of it, see ``read_ship_state``.
+
+        Raises:
+            ShipStateUnreadable: it is damaged.
+        """
+        state = self.state
+        if state.damaged:
+            raise ShipStateUnreadable("simulated: damaged", op="read", path="ship.db")
+        if state.hardware is None:
+            return None
+        return ShipState(
+            state.install_id,
+            state.hardware.board_serial,
+            state.hardware.card_serial,
+            state.progress.acknowledged,
+            state.progress.exposed,
+            tuple(ShippingEvent(name, kind, 0, 0, 1, "{}") for name, kind in state.events),
+            tuple(Request(name, kind, "") for name, kind in state.requests),
+        )
+
     def settle(self, install: Install, realtime_ns: int) -> None:
         """See ``Ledger``."""
-        if self.state.install_id != install.install_id:
-            self._write(_ShipState(install.install_id))
+        state = self.state
+        if state.install_id != install.install_id:
+            self.letters_aside += state.letters
+            state = _ShipState(install.install_id)
+        if state is not self.state or state.hardware != install.hardware:
+            self._write(replace(state, hardware=install.hardware))
 
     def progress(self) -> Progress:
         """See ``Ledger``."""
-        self._mortality.tick()
+        self._mortality.touch("progress")
         return self.state.progress
 
     def expose(self, epoch: str, seq: int) -> None:
         """See ``Ledger``."""
-        self._progress(exposed=Mark(epoch, seq))
+        known = self.state.progress.exposed
+        if known is None or known.epoch != epoch or known.seq < seq:
+            self._progress(exposed=Mark(epoch, seq))
 
     def acknowledge(
         self,
@@ -115,7 +174,7 @@ class SimLedger:
         if any(known == kind for _, known in self.state.events):
             return
         self._names += 1
-        event = (f"event-{self._names}", kind)
+        event = (f"{self._prefix}event-{self._names}", kind)
         self._write(replace(self.state, events=(*self.state.events, event)))
 
     def close_events(self, realtime_ns: int) -> None:
@@ -134,7 +193,7 @@ class SimLedger:
             if known == kind:
                 return name
         self._names += 1
-        name = f"request-{self._names}"
+        name = f"{self._prefix}request-{self._names}"
         self._write(replace(self.state, requests=(*self.state.requests, (name, kind))))
         return name
 
@@ -154,10 +213,11 @@ class SimLedger:
         self._write(replace(self.state, progress=progress))
 
     def _write(self, state: _ShipState) -> None:
-        self._mortality.tick()
+        self._mortality.touch("write")
         self.history.append(self.state)
         self.state = state
-        self._mortality.tick()
+        # Also a write that is told to have failed may have been done.
+        self._mortality.touch("written")
 
 
 def _with(letters: tuple[DeadLetter, ...], letter: DeadLetter) -> tuple[DeadLetter, ...]:

@@ -17,14 +17,26 @@ from shipper.protocol.replies import HttpReply
 from shipper.protocol.requests import HttpRequest, Operation
 from tests.emulators.ingest.answers import Append, ChannelName, ChannelStatus, Pipe, Refused
 from tests.emulators.ingest.model import IngestModel
-from tests.model.simulation_spool import Mortality
+from tests.model.simulation_books import Broken
+from tests.model.simulation_mortality import Mortality
 
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 @dataclass(slots=True)
 class Line:
-    """How bad the line is: chances of each mishap, per request."""
+    """How bad the line is: chances of each mishap, per request.
+
+    Attributes:
+        lost_request: it is not applied, and no answer comes.
+        lost_reply: it is applied, and no answer comes.
+        refused: no connection.
+        throttled: 429.
+        broken: 503, not applied; half as often 500, applied.
+        unauthorized: 401.
+        html: 200 from a captive portal.
+        old_status: a replica, or a cache, answers a poll as it answered the one before.
+    """
 
     lost_request: float = 0.0
     lost_reply: float = 0.0
@@ -33,6 +45,7 @@ class Line:
     broken: float = 0.0
     unauthorized: float = 0.0
     html: float = 0.0
+    old_status: float = 0.0
 
     def quiet(self) -> None:
         """No more mishaps."""
@@ -41,7 +54,13 @@ class Line:
 
 
 class SimTransport:
-    """``Transport`` over the model, in no time but what it charges to the clock."""
+    """``Transport`` over the model, in no time but what it charges to the clock.
+
+    Attributes:
+        mishaps: requests that did not get the answer they should have got.
+        hasty: opens that discarded rows which were about to be committed.
+        silent: whether this device must not speak now (rule 2).
+    """
 
     def __init__(
         self, model: IngestModel, random: Random, mortality: Mortality, now_s: Callable[[], float]
@@ -49,6 +68,9 @@ class SimTransport:
         self.model = model
         self.line = Line()
         self.body_max = 1 << 22
+        self.mishaps = self.hasty = 0
+        self.silent: Callable[[], bool] = lambda: False
+        self._status_before: HttpReply | None = None
         self._random = random
         self._mortality = mortality
         self._now_s = now_s
@@ -61,26 +83,37 @@ class SimTransport:
 
     def send(self, request: HttpRequest, deadline_s: float) -> HttpReply:
         """See ``Transport``."""
+        if self.silent():
+            raise Broken("a copy of a card spoke before its collector had looked at the serials")
         line, draw = self.line, self._random.random
         self._mortality.tick()
         if draw() < line.refused:
+            self.mishaps += 1
             raise NotSent("refused")
         if draw() < line.lost_request:
+            self.mishaps += 1
             raise OutcomeUnknown("timeout")
-        early = self._mishap(draw())
+        early = self._mishap(draw(), request.operation)
         if early is not None:
+            self.mishaps += 1
             return early
         reply = self._apply(request)
+        if request.operation is Operation.STATUS:
+            self._status_before = reply
         self._mortality.tick()
         if draw() < line.lost_reply:
+            self.mishaps += 1
             raise OutcomeUnknown("reset")
         if draw() < line.broken / 2:
+            self.mishaps += 1
             return HttpReply(500, {}, b'"ERR_GENERAL_EXCEPTION_RETRY_REQUEST"')
         return reply
 
-    def _mishap(self, chance: float) -> HttpReply | None:
+    def _mishap(self, chance: float, operation: Operation) -> HttpReply | None:
         """An answer of somebody in between; the request is not applied."""
-        line = self.line
+        line, before = self.line, self._status_before
+        if before is not None and operation is Operation.STATUS and chance > 1 - line.old_status:
+            return before
         for share, reply in (
             (line.throttled, HttpReply(429, {"retry-after": "2"}, b'{"code":"390701"}')),
             (line.broken, HttpReply(503, {}, b"upstream connect error")),
@@ -110,12 +143,21 @@ class SimTransport:
 
     def _open(self, name: ChannelName, request: HttpRequest) -> HttpReply:
         careful = json.loads(request.body)["fail_on_uncommitted_rows"]
+        if not careful:
+            self._look_before(name)
         opened = self.model.open(name, self._now_s(), fail_on_uncommitted_rows=careful)
         body = {
             "next_continuation_token": opened.next_continuation_token,
             "channel_status": _status(opened.status),
         }
         return HttpReply(200, {}, json.dumps(body).encode())
+
+    def _look_before(self, name: ChannelName) -> None:
+        """Rows that wait for a commit which is not stuck must not be discarded (rule 11)."""
+        self.model.advance(self._now_s())
+        channel = self.model.channels.get(name)
+        if channel is not None and channel.pending and not self.model.knobs.commits_stuck:
+            self.hasty += 1
 
     def _append(self, name: ChannelName, request: HttpRequest) -> HttpReply:
         if len(request.body) > self.body_max:

@@ -1,20 +1,26 @@
-"""A simulated ``spool.db``, durable and mortal: the words of the real store and reader.
+"""A simulated ``spool.db``: the transactions of the real store, and the words of its reader.
 
-A write is durable when its call returns (``synchronous=FULL``). Two things may still happen to it:
-the process dies in the call, before or after the write (``Mortality``), and a card that lied about
-flushing gives back an older state at a power cut (``roll_back``), of each file on its own.
+A write is durable when its call returns (``synchronous=FULL``). A card that lied about flushing
+gives back an older state at a power cut (``roll_back``), of each file on its own. The whole file is
+one value that is never changed, so going back is taking an older one.
 """
 
-import bisect
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
+from collector.spool.salvage import Task
 from common.identity import Epoch, Install, Lineage, Position
 from common.ship_state import Acknowledgement
 from common.spool.row import INDEX, Origin, StoredRow, new_row, row_crc
+from tests.model.simulation_mortality import Killed, Mortality
+
+__all__ = ["HISTORY", "Killed", "Mortality", "SimSpool", "SpoolState"]
 
 HISTORY = 64
+_SEQ = itemgetter(1)
 _TEMPLATE = new_row(
     {
         "taken_at": 0,
@@ -28,120 +34,147 @@ _TEMPLATE = new_row(
 )
 
 
-class Killed(BaseException):
-    """The process ends here; nothing of it goes on, not even its error handling."""
-
-
-class Mortality:
-    """Counts down the port calls of one process to its death; ``None``: it lives."""
-
-    def __init__(self) -> None:
-        self.calls_left: int | None = None
-
-    def tick(self) -> None:
-        """One more place where the process may die."""
-        if self.calls_left is not None:
-            self.calls_left -= 1
-            if self.calls_left <= 0:
-                raise Killed
-
-
 @dataclass(frozen=True, slots=True)
-class _SpoolState:
-    """All of the spool but its rows, which are only ever appended."""
+class SpoolState:
+    """All of the file.
+
+    Attributes:
+        epochs: as they were made; the newest one's end is that of the rows.
+        rows: ordered by seq.
+        trimmed: the acknowledgement of the last trim.
+        events: ids of the shipper's events, with the seq of their rows.
+        honoured: ids of its requests that led to an epoch.
+        offsets: wall clock minus uptime by boot.
+        stride: where thinning goes on, see ``collector.spool.thinning``.
+        salvage: rows of a damaged file that are still to be carried over, and the task.
+        inode: changes when a new file is begun.
+    """
 
     install: Install
     epochs: tuple[Epoch, ...] = ()
-    rows: int = 0
-    low: int = 0
+    rows: tuple[StoredRow, ...] = ()
     trimmed: Acknowledgement | None = None
     events: Mapping[str, int] = field(default_factory=dict)
     honoured: frozenset[str] = frozenset()
     offsets: Mapping[str, int] = field(default_factory=dict)
+    stride: tuple[int, int] = (2, 0)
+    salvage: tuple[tuple[StoredRow, ...], Task] | None = None
+    inode: int = 1
+
+    @property
+    def last_seq(self) -> int:
+        """The greatest seq in the file."""
+        return self.rows[-1].seq if self.rows else 0
+
+    @property
+    def all_rows(self) -> tuple[StoredRow, ...]:
+        """The rows, and those that are still to be carried over."""
+        return self.rows + (self.salvage[0] if self.salvage else ())
+
+    @property
+    def lineage(self) -> Lineage:
+        """See ``tables.read_lineage``."""
+        if not self.epochs:
+            return Lineage()
+        newest = self.epochs[-1]
+        end = max(newest.first_seq - 1, self.last_seq)
+        if end != newest.last_seq:
+            newest = replace(newest, last_seq=end)
+        return Lineage((*self.epochs[:-1], newest))
+
+    def with_epoch(self, name: str, boot_id: str, first: int, stored_before: int) -> "SpoolState":
+        """Mint an epoch; one without rows is never a parent (rule 5)."""
+        ended = self.epochs
+        if ended:
+            end = max(ended[-1].first_seq - 1, stored_before)
+            ended = (*ended[:-1], replace(ended[-1], last_seq=end))
+        parent = next((e.epoch for e in reversed(ended) if e.last_seq >= e.first_seq), None)
+        made = Epoch(len(ended) + 1, name, parent, boot_id, first, first - 1)
+        return replace(self, epochs=(*ended, made))
+
+    def with_rows(self, values: Sequence[Mapping[str, object]]) -> "SpoolState":
+        """Append rows of the newest epoch."""
+        epoch = self.epochs[-1]
+        number, boot = epoch.order, epoch.boot_id
+        install = self.install.install_id
+        origin = Origin(number, number, epoch.epoch, install, boot, "device", "host", "0")
+        seq = max(self.last_seq, epoch.first_seq - 1)
+        made = []
+        for given in values:
+            seq += 1
+            row = list(_TEMPLATE)
+            for name, value in given.items():
+                row[INDEX[name]] = value  # type: ignore[call-overload]
+            crc = row_crc(epoch.epoch, seq, tuple(row))
+            made.append(StoredRow(origin, seq, tuple(row), crc))
+        return replace(self, rows=self.rows + tuple(made))
 
 
 class SimSpool:
-    """``spool.db``: the collector's writes, and the shipper's view of it."""
+    """``spool.db``: the collector's transactions, and what can be read of it."""
 
     def __init__(self, install: Install) -> None:
-        self.state = _SpoolState(install)
-        self.history: deque[_SpoolState] = deque(maxlen=HISTORY)
-        self.rows: list[StoredRow] = []
-        self._seqs: list[int] = []
-        self._lineage: tuple[_SpoolState, Lineage] | None = None
+        self.state = SpoolState(install)
+        self.history: deque[SpoolState] = deque(maxlen=HISTORY)
+        self._lineage: tuple[SpoolState, Lineage] | None = None
 
-    def write(self, state: _SpoolState) -> None:
+    @property
+    def rows(self) -> tuple[StoredRow, ...]:
+        """What is stored, by seq."""
+        return self.state.rows
+
+    def write(self, state: SpoolState) -> None:
         """One transaction."""
         self.history.append(self.state)
         self.state = state
 
     def roll_back(self, writes: int) -> list[StoredRow]:
         """A card that lied: the last writes never happened; returns the rows that are lost."""
+        had: dict[int, StoredRow] = {}
         for _ in range(min(writes, len(self.history))):
+            had |= {id(row): row for row in self.state.all_rows}
             self.state = self.history.pop()
-        lost = self.rows[self.state.rows :]
-        del self.rows[self.state.rows :], self._seqs[self.state.rows :]
-        return lost
+        left = {id(row) for row in self.state.all_rows}
+        return [row for name, row in had.items() if name not in left]
 
     def new_epoch(self, epoch: str, boot_id: str, honoured: Iterable[str] = ()) -> None:
-        """Mint an epoch; one without rows is never a parent."""
-        epochs = self.lineage().epochs
-        parent = next((e.epoch for e in reversed(epochs) if e.last_seq >= e.first_seq), None)
-        first = self._last_seq() + 1
-        made = Epoch(len(epochs) + 1, epoch, parent, boot_id, first, first - 1)
-        done = self.state.honoured | frozenset(honoured)
-        self.write(replace(self.state, epochs=(*epochs, made), honoured=done))
+        """Mint an epoch right behind what is stored."""
+        begun = self.state.epochs[-1].first_seq - 1 if self.state.epochs else 0
+        last = self.state.last_seq
+        made = self.state.with_epoch(epoch, boot_id, max(last, begun) + 1, last)
+        self.write(replace(made, honoured=self.state.honoured | frozenset(honoured)))
 
     def append(self, values: Sequence[Mapping[str, object]]) -> list[StoredRow]:
         """Store rows in the newest epoch."""
-        epoch = self.state.epochs[-1]
-        origin = Origin(
-            epoch.order,
-            epoch.order,
-            epoch.epoch,
-            self.state.install.install_id,
-            epoch.boot_id,
-            "device",
-            "host",
-            "0",
-        )
-        stored = []
-        for given in values:
-            seq = self._last_seq() + 1
-            row = list(_TEMPLATE)
-            for name, value in given.items():
-                row[INDEX[name]] = value  # type: ignore[call-overload]
-            made = StoredRow(origin, seq, tuple(row), row_crc(epoch.epoch, seq, tuple(row)))
-            self.rows.append(made)
-            self._seqs.append(seq)
-            stored.append(made)
-        self.write(replace(self.state, rows=len(self.rows)))
-        return stored
+        self.write(self.state.with_rows(values))
+        return list(self.state.rows[-len(values) :]) if values else []
 
-    def trim(self, acknowledged: Acknowledgement) -> list[StoredRow]:
-        """Delete what an acknowledgement covers, but the newest row; returns the deleted ones."""
-        place = self.lineage().position(acknowledged.epoch, acknowledged.seq)
-        if place is None:
-            return []
-        low = self.state.low
-        high = low
-        while high < self.state.rows - 1 and self.rows[high].position <= place:
-            high += 1
-        if high == low:
-            return []
-        self.write(replace(self.state, low=high, trimmed=acknowledged))
-        return self.rows[low:high]
+    def trim(self, through: int, used: Acknowledgement) -> tuple[StoredRow, ...]:
+        """Delete rows up to a seq, but the newest of them; returns the deleted ones."""
+        end = bisect_right(self.state.rows, through, key=_SEQ) - 1
+        if end <= 0:
+            return ()
+        gone = self.state.rows[:end]
+        self.write(replace(self.state, rows=self.state.rows[end:], trimmed=used))
+        return gone
+
+    def without(self, seqs: Collection[int]) -> SpoolState:
+        """The state with these rows gone."""
+        return replace(self.state, rows=tuple(r for r in self.state.rows if r.seq not in seqs))
 
     def copy_event(self, name: str, row: Mapping[str, object]) -> StoredRow:
         """Store an event of the shipper as a row, and its id with it."""
-        stored = self.append([row])[0]
-        self.state = replace(self.state, events={**self.state.events, name: stored.seq})
+        made = self.state.with_rows([row])
+        stored = made.rows[-1]
+        self.write(replace(made, events={**self.state.events, name: stored.seq}))
         return stored
 
-    def set_offset(self, boot_id: str, offset_ns: int) -> None:
-        """The boot's clock was synchronised; written once."""
-        if boot_id not in self.state.offsets:
-            self.write(replace(self.state, offsets={**self.state.offsets, boot_id: offset_ns}))
+    def set_offset(self, boot_id: str, offset_ns: int) -> bool:
+        """The boot's clock was synchronised; written once.  Returns whether it was the first."""
+        if boot_id in self.state.offsets:
+            return False
+        self.write(replace(self.state, offsets={**self.state.offsets, boot_id: offset_ns}))
+        return True
 
     def install(self) -> Install:
         """See ``SpoolReader``."""
@@ -150,36 +183,28 @@ class SimSpool:
     def lineage(self) -> Lineage:
         """See ``SpoolReader``."""
         if self._lineage is None or self._lineage[0] is not self.state:
-            epochs = self.state.epochs
-            ends = [e.first_seq - 1 for e in epochs[1:]] + [self._last_seq()] * bool(epochs)
-            self._lineage = (
-                self.state,
-                Lineage(
-                    tuple(
-                        replace(e, last_seq=max(e.first_seq - 1, end))
-                        for e, end in zip(epochs, ends, strict=True)
-                    )
-                ),
-            )
+            self._lineage = (self.state, self.state.lineage)
         return self._lineage[1]
 
     def newest(self) -> Position | None:
         """See ``SpoolReader``."""
-        return self.rows[-1].position if self.state.rows > self.state.low else None
+        return self.state.rows[-1].position if self.state.rows else None
 
     def read_after(self, position: Position | None, rows_max: int) -> list[StoredRow]:
         """See ``SpoolReader``."""
-        start = max(self.state.low, bisect.bisect_right(self._seqs, self._clamped(position)))
-        found = self.rows[start : min(start + rows_max, self.state.rows)]
-        return [
-            row for row in found if row.origin is found[0].origin or row.origin == found[0].origin
-        ]
+        rows = self.state.rows
+        start = bisect_right(rows, self._clamped(position), key=_SEQ)
+        found = rows[start : start + rows_max]
+        if not found or found[-1].origin.order == found[0].origin.order:
+            return list(found)
+        order = found[0].origin.order
+        return [row for row in found if row.origin.order == order]
 
     def count_between(self, after: Position | None, through: Position) -> int:
         """See ``SpoolReader``."""
-        first = max(self.state.low, bisect.bisect_right(self._seqs, self._clamped(after)))
-        last = bisect.bisect_right(self._seqs, self._clamped(through))
-        return max(0, last - first)
+        rows = self.state.rows
+        first = bisect_right(rows, self._clamped(after), key=_SEQ)
+        return max(0, bisect_right(rows, self._clamped(through), key=_SEQ) - first)
 
     def boot_offset_ns(self, boot_id: str) -> int | None:
         """See ``SpoolReader``."""
@@ -191,10 +216,12 @@ class SimSpool:
 
     def salvage_pending(self) -> bool:
         """See ``SpoolReader``."""
-        return False
+        return self.state.salvage is not None
 
     def copied_events(self) -> dict[str, Position]:
         """See ``SpoolReader``."""
+        if not self.state.events:
+            return {}
         epochs = self.lineage().epochs
         return {
             name: Position(e.order, seq)
@@ -207,13 +234,14 @@ class SimSpool:
         """See ``SpoolReader``."""
         return self.state.honoured
 
-    def _last_seq(self) -> int:
-        return self._seqs[-1] if self._seqs else 0
-
     def _clamped(self, position: Position | None) -> int:
+        """The seq to read after, never before or beyond the position's own epoch."""
         if position is None:
             return 0
-        for epoch in self.state.epochs:
-            if epoch.order > position.order:
-                return min(position.seq, epoch.first_seq - 1)
-        return position.seq
+        seq = position.seq
+        for epoch in self.state.epochs[max(0, position.order - 1) : position.order + 1]:
+            if epoch.order == position.order:
+                seq = max(seq, epoch.first_seq - 1)
+            else:
+                seq = min(seq, epoch.first_seq - 1)
+        return seq

@@ -3,63 +3,16 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from common.spool.row import INDEX, StoredRow
 from shipper.dead_letters import DeadLetter
-from shipper.protocol.token import parse
 from tests.emulators.ingest.store import MemoryStore
+from tests.model.simulation_books import Books, Broken, Key, key_of, told_range
 
-_BOOTTIME = INDEX["boottime_ns"]
-
-
-class Key(NamedTuple):
-    """The identity of a row."""
-
-    install: str
-    epoch: str
-    seq: int
-
-
-class Broken(AssertionError):
-    """A promise was broken; the text says which, with the row."""
-
-
-@dataclass(slots=True)
-class Books:
-    """What was stored, and what became of it without the shipper.
-
-    Attributes:
-        stored: every row ever stored.
-        places: when each was stored, as a number that only grows; epoch orders are given anew after
-            a card lost epochs.
-        lost: rows that a lying card gave back.
-        aside: rows of installs that were given up.
-    """
-
-    stored: dict[Key, StoredRow] = field(default_factory=dict)
-    places: dict[Key, int] = field(default_factory=dict)
-    lost: set[Key] = field(default_factory=set)
-    aside: set[Key] = field(default_factory=set)
-
-    def store(self, rows: Iterable[StoredRow]) -> None:
-        """Rows were stored."""
-        for row in rows:
-            key = key_of(row)
-            if key in self.stored and key not in self.lost:
-                raise Broken(f"{key} names two samples")
-            self.stored[key] = row
-            self.places[key] = len(self.places)
-
-    def place_of(self, install: str, token: str) -> int:
-        """When the row that a token names was stored."""
-        found = parse(token)
-        return self.places[Key(install, found.epoch, found.seq)]
-
-    def lose(self, rows: Iterable[StoredRow]) -> None:
-        """A card gave rows back."""
-        self.lost.update(key_of(row) for row in rows)
+_BOOTTIME, _TAKEN_AT, _SYNCED = (INDEX[n] for n in ("boottime_ns", "taken_at", "clock_synced"))
 
 
 @dataclass(slots=True)
@@ -72,19 +25,22 @@ class Delivery:
     errors: int = 0
 
 
-def key_of(row: StoredRow) -> Key:
-    """The identity of a stored row."""
-    return Key(row.origin.install_id, row.origin.epoch, row.seq)
-
-
 class Auditor:
-    """Reads the server's table as it grows; ``deliveries`` is by key."""
+    """Reads the server's table as it grows; ``deliveries`` is by key.
 
-    def __init__(self, store: MemoryStore, books: Books) -> None:
+    Args:
+        store: the table.
+        books: what was stored.
+        clock_wait_s: uptime until which a row of the running boot waits for the clock.
+    """
+
+    def __init__(self, store: MemoryStore, books: Books, clock_wait_s: float) -> None:
         self._store = store
         self._books = books
+        self._clock_wait_s = clock_wait_s
         self._rows = self._errors = 0
         self._newest: dict[str, int] = {}
+        self._told: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self.deliveries: dict[Key, Delivery] = defaultdict(Delivery)
 
     def read(self) -> None:
@@ -111,12 +67,17 @@ class Auditor:
             found["flagged"] += delivery.flagged
             found["tombstones"] += delivery.tombstones
             found["row errors"] += delivery.errors
+            found["duplicates flagged"] += max(0, delivery.copies - 1)
         return found
 
     def covered(self, row: StoredRow) -> bool:
         """Whether the server has had a row, good or bad."""
         delivery = self.deliveries.get(key_of(row))
         return delivery is not None and delivery.copies + delivery.errors > 0
+
+    def told(self, key: Key) -> bool:
+        """Whether a gap row in the table tells of that number."""
+        return any(low <= key.seq <= high for low, high in self._told.get(key.install, ()))
 
     def _row(self, text: str, channel: str) -> None:
         row = json.loads(text)
@@ -126,8 +87,12 @@ class Auditor:
             raise Broken(f"{key} was never stored")
         if channel != f"TH_{key.install}":
             raise Broken(f"{key} came over the channel {channel} of another install")
-        if row["boottime_ns"] != stored.values[_BOOTTIME] and row["kind"] != "tombstone":
+        if row["boottime_ns"] != stored.values[_BOOTTIME]:
             raise Broken(f"{key} holds another sample than the one stored")
+        self._check_time(key, row, stored)
+        told = told_range(row["kind"], row.get("detail"))
+        if told is not None:
+            self._told[key.install].append(told)
         delivery = self.deliveries[key]
         delivery.copies += 1
         delivery.flagged += row["in_doubt"]
@@ -137,12 +102,35 @@ class Auditor:
             raise Broken(f"{key} at {place} came after {self._newest[key.install]}")
         self._newest[key.install] = max(place, self._newest.get(key.install, place))
 
+    def _check_time(self, key: Key, row: dict[str, Any], stored: StoredRow) -> None:
+        """A row is dated as it was stored, or by its boot's offset, and then is synchronised."""
+        taken_us, synced = stored.values[_TAKEN_AT], bool(stored.values[_SYNCED])
+        known = self._books.offsets.get(stored.origin.boot_id)
+        if not synced and row["clock_synced"]:
+            if known is None:
+                raise Broken(f"{key} was dated by a clock that its boot never had")
+            boottime = stored.values[_BOOTTIME]
+            assert isinstance(boottime, int)
+            taken_us = (boottime + known[0]) // 1000
+        in_time = known is not None and known[1] < self._clock_wait_s
+        if in_time and not (synced or row["clock_synced"] or self._books.forgetful):
+            raise Broken(f"{key} was sent before its clock was known")
+        assert isinstance(taken_us, int)
+        if row["taken_at"] != _text(taken_us) or row["clock_synced"] < synced:
+            raise Broken(f"{key} says {row['taken_at']}, not {_text(taken_us)}")
+
+
+def _text(us: int) -> str:
+    seconds, micros = divmod(us, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
 
 def judge(books: Books, auditor: Auditor, letters: Iterable[DeadLetter]) -> None:
     """The end of a history, after faults ended and everything was given time.
 
     Raises:
-        Broken: a row was lost, is there twice without its flag, or was set aside without a letter.
+        Broken: a row was lost, is there twice without its flag, was set aside without a letter, or
+            is both there and told to be gone.
     """
     auditor.read()
     buried, held = set(), []
@@ -154,8 +142,10 @@ def judge(books: Books, auditor: Auditor, letters: Iterable[DeadLetter]) -> None
     for key in books.stored:
         delivery = auditor.deliveries.get(key) or Delivery()
         excused = key in books.lost or key in books.aside
-        if delivery.copies + delivery.errors == 0 and not excused:
+        if delivery.copies + delivery.errors == 0 and not excused and not auditor.told(key):
             raise Broken(f"{key} at {books.places[key]} is lost")
+        if delivery.copies and key in books.removed and not books.forgetful:
+            raise Broken(f"{key} is there, and a gap row tells that it is not")
         if delivery.copies - delivery.flagged > 1 or (
             delivery.copies > 1 and delivery.flagged < delivery.copies - 1
         ):

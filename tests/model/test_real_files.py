@@ -25,7 +25,7 @@ from tests.emulators.ingest.store import MemoryStore
 from tests.model.simulation_device import Watcher
 from tests.model.simulation_server import SimTransport
 from tests.model.simulation_spool import Killed, Mortality
-from tests.tools.spools import HARDWARE, Device, samples
+from tests.tools.spools import Device, samples
 
 
 class Bench:
@@ -61,7 +61,7 @@ class Bench:
         )
         setup = Setup(
             Target("A", "DB", "SCHEMA", "PIPE"),
-            Present("A/DB.SCHEMA.PIPE", HARDWARE),
+            Present("A/DB.SCHEMA.PIPE", self.device.hardware),
             self.limits,
             Delays(lambda n: 1.0, lambda n: 15.0),
             600.0,

@@ -56,8 +56,11 @@ def resend_under_a_fresh_token() -> None:
         except OutcomeUnknown:
             if request.operation is not Operation.APPEND or not opened:
                 raise
-        reply = json.loads(_send(self, opened[0], deadline_s).body)
-        query = dict(request.query) | {"continuationToken": reply["next_continuation_token"]}
+        reply = _send(self, opened[0], deadline_s)
+        if reply.status != 200:
+            raise OutcomeUnknown("reset")
+        token = json.loads(reply.body)["next_continuation_token"]
+        query = dict(request.query) | {"continuationToken": token}
         return _send(self, replace(request, query=tuple(query.items())), deadline_s)
 
     HttpTransport.send = send  # type: ignore[method-assign]

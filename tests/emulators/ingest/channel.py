@@ -82,8 +82,7 @@ class Channel:
         pending: accepted appends in their order.
         consumed: by row sequencer, of the current session only.
         totals: what the counters say now.
-        late: commits that the counters do not show yet: visible from (seconds), the append, when
-            it was committed.
+        late: commits that the counters do not show yet: the append, and when it was committed.
     """
 
     name: ChannelName
@@ -96,7 +95,7 @@ class Channel:
     pending: deque[PendingAppend] = field(default_factory=deque)
     consumed: dict[int, Consumed] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
-    late: deque[tuple[float, PendingAppend, float]] = field(default_factory=deque)
+    late: deque[tuple[PendingAppend, float]] = field(default_factory=deque)
 
     @property
     def token(self) -> str:
@@ -127,18 +126,18 @@ class Channel:
         self.pending.append(pending)
         self.active_at_s = pending.accepted_at_s
 
-    def commit_next(self, at_s: float, counters_lag_s: float) -> PendingAppend:
-        """Commit the oldest accepted append: its token at once, its counters after the lag."""
+    def commit_next(self, at_s: float) -> PendingAppend:
+        """Commit the oldest accepted append: its token at once, its counters later."""
         pending = self.pending.popleft()
         if pending.end_token is not None:
             self.committed_token = pending.end_token
-        self.late.append((at_s + counters_lag_s, pending, at_s))
+        self.late.append((pending, at_s))
         return pending
 
-    def show_counters(self, now_s: float) -> None:
-        """Let the counters catch up with the commits whose lag is over."""
-        while self.late and self.late[0][0] <= now_s:
-            _, pending, at_s = self.late.popleft()
+    def show_counters(self, until_s: float) -> None:
+        """Let the counters catch up with the commits until then."""
+        while self.late and self.late[0][1] <= until_s:
+            pending, at_s = self.late.popleft()
             self.totals.add(pending, at_s)
 
     def status(self, code: str | None = None) -> ChannelStatus:

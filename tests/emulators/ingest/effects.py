@@ -18,8 +18,12 @@ SHAPES: Final = (
     "empty",
     "status_code",
     "rubbish",
+    "huge",
 )
 """Error bodies that clients have met; see ``BEHAVIOUR.md``."""
+
+HUGE_BYTES: Final = 3 << 20
+"""More than any answer of the API has."""
 
 _HTML: Final = (
     "<!DOCTYPE html><html><head><title>{title}</title></head>"
@@ -62,6 +66,28 @@ class Truncate:
     """The connection is reset after so many bytes of the body, fewer than were announced."""
 
     keep: int
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The connection is reset, and the request is carried out all the same, so much later.
+
+    It was kept somewhere on the way: after a reopen its session is an old one.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A status is answered as it was so long ago, by a replica that is behind or by a cache.
+
+    Attributes:
+        cached: whether it says so itself, by an ``Age`` header, as a cache does.
+    """
+
+    seconds: float
+    cached: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +150,8 @@ Effect = (
     | Duplicate
     | Drip
     | Truncate
+    | Late
+    | Stale
     | GzipRubbish
     | UnknownKeys
     | Answer
@@ -131,7 +159,7 @@ Effect = (
     | Mishap
 )
 
-DECIDING: Final = (DropRequest, DropReply, Answer, Storm)
+DECIDING: Final = (DropRequest, DropReply, Late, Answer, Storm)
 """Effects that decide what is answered; a request meets one of them at most."""
 
 BAD_DAY: Final = (
@@ -182,6 +210,8 @@ def _body(answer: Answer) -> tuple[bytes, str]:
             return b"\x00\xff{not json", JSON_TYPE
         case "empty":
             return b"", "text/plain"
+        case "huge":
+            return b" " * HUGE_BYTES + b"{}", JSON_TYPE
     return (message or code).encode(), "text/plain"
 
 

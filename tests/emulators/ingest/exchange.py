@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
@@ -18,7 +18,9 @@ from tests.emulators.ingest.effects import (
     Duplicate,
     Effect,
     GzipRubbish,
+    Late,
     Mishap,
+    Stale,
     Storm,
     Truncate,
     UnknownKeys,
@@ -28,6 +30,7 @@ from tests.emulators.ingest.effects import (
 from tests.emulators.ingest.faults import FaultBook, FaultError
 from tests.emulators.ingest.menu import MENU
 from tests.emulators.ingest.mishaps import World
+from tests.emulators.ingest.past import Latecomers, StatusAnswers, aged
 from tests.emulators.ingest.routes import Route
 from tests.emulators.ingest.service import Service
 from tests.emulators.ingest.wire import Endpoint, Request, Response
@@ -74,8 +77,16 @@ class Exchange:
         overlapping: appends to a channel that came while another one to it was being served.
     """
 
-    def __init__(self, service: Service, seed: int = 0) -> None:
-        """Start without faults."""
+    def __init__(
+        self, service: Service, seed: int = 0, wait: Callable[[float], object] | None = None
+    ) -> None:
+        """Start without faults.
+
+        Args:
+            service: what is asked.
+            seed: of the faults.
+            wait: lets so many seconds pass; ``None``: really, until ``stop``.
+        """
         self.lock = threading.RLock()
         self.requests: deque[Seen] = deque(maxlen=REQUESTS_KEPT)
         self.overlapping = 0
@@ -84,6 +95,9 @@ class Exchange:
         self._book = FaultBook(MENU, seed)
         self._random = Random(seed)
         self._stop = threading.Event()
+        self._pass = wait or self._stop.wait
+        self._late = Latecomers()
+        self._statuses = StatusAnswers()
         self._appending: Counter[str] = Counter()
 
     def add(self, spec: str) -> None:
@@ -118,6 +132,7 @@ class Exchange:
     def tick(self) -> None:
         """Commit what is due, so that the table is right also when nobody asks."""
         with self.lock:
+            self._carry_out_late()
             self._service.model.advance(self._service.clock.now_s())
 
     def stop(self) -> None:
@@ -127,6 +142,7 @@ class Exchange:
     def handle(self, request: Request) -> Delivery | None:
         """Serve a request; ``None``: reset the connection without an answer."""
         with self.lock:
+            self._carry_out_late()
             where = self._service.find(request)
             effects = [] if isinstance(where, Response) else self._book.take(where.endpoint)
         if isinstance(where, Response):
@@ -164,6 +180,11 @@ class Exchange:
                         self._world.befall(effect, where)
             if any(isinstance(effect, DropRequest) for effect in effects):
                 return None
+            for effect in effects:
+                if isinstance(effect, Late):
+                    due_s = self._service.clock.now_s() + effect.seconds
+                    self._late.hold(due_s, request, where)
+                    return None
             answer = self._answer(effects)
             if answer is not None and not answer.applied:
                 return rendered(answer, self._service.clock.shown_s())
@@ -172,7 +193,28 @@ class Exchange:
                 self._service.respond(request, where)
             if answer is not None:
                 return rendered(answer, self._service.clock.shown_s())
+            return self._remembered(request, where, response, effects)
+
+    def _remembered(
+        self, request: Request, where: Route, response: Response, effects: Sequence[Effect]
+    ) -> Response:
+        """The answer, or an older one of the status endpoint."""
+        if where.endpoint is not Endpoint.STATUS:
             return response
+        now_s = self._service.clock.now_s()
+        self._statuses.note(request.path, now_s, response)
+        for effect in effects:
+            if isinstance(effect, Stale):
+                found = self._statuses.as_of(request.path, now_s - effect.seconds)
+                if found is not None:
+                    at_s, older = found
+                    return aged(older, now_s - at_s) if effect.cached else older
+        return response
+
+    def _carry_out_late(self) -> None:
+        """What was held up on the way arrives; nobody waits for its answer."""
+        for request, where in self._late.due(self._service.clock.now_s()):
+            self._service.respond(request, where)
 
     def _answer(self, effects: Sequence[Effect]) -> Answer | None:
         for effect in effects:
@@ -186,7 +228,7 @@ class Exchange:
     def _wait(self, effects: Sequence[Effect], *, before: bool) -> None:
         for effect in effects:
             if isinstance(effect, Delay) and effect.before is before:
-                self._stop.wait(effect.seconds)
+                self._pass(effect.seconds)
 
     @contextmanager
     def _counted(self, where: Route) -> Iterator[None]:

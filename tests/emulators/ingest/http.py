@@ -1,12 +1,13 @@
 """HTTP/1.1 on an accepted connection: reads requests, writes responses as the real edge does."""
 
 import contextlib
+import http.client
 import socket
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.emulators.ingest.exchange import Delivery
 from tests.emulators.ingest.listener import reset
@@ -83,29 +84,52 @@ def _one(
 
 def _write(handler: BaseHTTPRequestHandler, delivery: Delivery, shown_s: float) -> bool:
     """Send a response, its body in one chunk as live ones are; whether all of it was sent."""
+    written = written_out(delivery, shown_s)
+    if delivery.bytes_per_s is None:
+        # Head and body in one write, as one TLS record.
+        handler.wfile.write(written.head + written.body + written.tail)
+        return written.whole
+    handler.wfile.write(written.head)
+    for start in range(len(written.body)):
+        handler.wfile.write(written.body[start : start + 1])
+        time.sleep(1 / delivery.bytes_per_s)
+    handler.wfile.write(written.tail)
+    return written.whole
+
+
+class Written(NamedTuple):
+    """A response as bytes.
+
+    Attributes:
+        head: status line, headers and the mark of the one chunk.
+        body: as much of it as the delivery keeps.
+        tail: the end of the chunk and of the body; empty when it is cut off before.
+        whole: whether nothing is cut off.
+    """
+
+    head: bytes
+    body: bytes
+    tail: bytes
+    whole: bool
+
+
+def written_out(delivery: Delivery, shown_s: float) -> Written:
+    """A response as it goes on the wire.
+
+    Args:
+        delivery: the response and how much of it.
+        shown_s: the clock of the Date header, seconds since 1970.
+    """
     response = delivery.response
-    handler.send_response_only(response.status)
-    handler.send_header("date", formatdate(shown_s, usegmt=True))
-    for name, value in (*_EDGE_HEADERS, *response.headers):
-        handler.send_header(name, value)
-    handler.send_header("content-type", response.content_type)
-    handler.send_header("transfer-encoding", "chunked")
-    head = b"%x\r\n" % len(response.body) if response.body else b""
-    tail = b"\r\n0\r\n\r\n" if response.body else b"0\r\n\r\n"
+    headers = (
+        ("date", formatdate(shown_s, usegmt=True)), *_EDGE_HEADERS, *response.headers,
+        ("content-type", response.content_type), ("transfer-encoding", "chunked"),
+    )
+    reason = http.client.responses.get(response.status, "")
+    lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {text}" for name, text in headers)]
+    mark = b"%x\r\n" % len(response.body) if response.body else b""
     body = response.body[: delivery.keep]
     whole = len(body) == len(response.body)
-    if delivery.bytes_per_s is None:
-        _send(handler, head + body + (tail if whole else b""))
-        return whole
-    _send(handler, head)
-    for start in range(len(body)):
-        handler.wfile.write(body[start : start + 1])
-        time.sleep(1 / delivery.bytes_per_s)
-    handler.wfile.write(tail if whole else b"")
-    return whole
-
-
-def _send(handler: BaseHTTPRequestHandler, payload: bytes) -> None:
-    """Headers and the first bytes in one write, as one TLS record."""
-    handler._headers_buffer.append(b"\r\n" + payload)  # type: ignore[attr-defined]
-    handler.flush_headers()
+    tail = b"\r\n0\r\n\r\n" if response.body else b"0\r\n\r\n"
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + mark
+    return Written(head, body, tail if whole else b"", whole)

@@ -12,7 +12,9 @@ from tests.emulators.ingest.effects import (
     Duplicate,
     Effect,
     GzipRubbish,
+    Late,
     Mishap,
+    Stale,
     Storm,
     Truncate,
     UnknownKeys,
@@ -34,8 +36,10 @@ def _plain(effect: Effect, about: str) -> Dish:
     return Dish(about, lambda _: effect, {})
 
 
-def _number(about: str, key: str, default: str, make: Callable[[float], Effect]) -> Dish:
-    return Dish(about, lambda own: make(float(own[key])), {key: default})
+def _number(
+    about: str, key: str, default: str, make: Callable[[float], Effect], endpoint: str = ANY
+) -> Dish:
+    return Dish(about, lambda own: make(float(own[key])), {key: default}, endpoint)
 
 
 def _answer(about: str, endpoint: str = ANY, **fixed: str) -> Dish:
@@ -69,6 +73,13 @@ _TRANSPORT: Final = {
     "unknown_keys": _plain(UnknownKeys(), "answer has keys nobody has heard of"),
     "delay": _number("wait before it is carried out", "s", "2", lambda s: Delay(s, True)),
     "delay_reply": _number("carried out, then wait", "s", "2", lambda s: Delay(s, False)),
+    "late": _number("connection reset; carried out so much later", "s", "30", Late),
+    "behind": _number(
+        "status as it was, of a replica", "s", "20", lambda s: Stale(s, cached=False), "status"
+    ),
+    "cached": _number(
+        "status as it was, out of a cache", "s", "20", lambda s: Stale(s, cached=True), "status"
+    ),
     "drip": _number("answer trickles byte by byte", "bytes_per_s", "1", Drip),
     "truncate": _number(
         "answer cut after so many bytes", "keep", "10", lambda keep: Truncate(int(keep))
@@ -102,6 +113,7 @@ _ANSWERS: Final = {
         location="https://127.0.0.1:9/portal",
     ),
     "not_json": _answer("200 with bytes that are no JSON", status="200", shape="rubbish"),
+    "oversize": _answer("200 with 3 MiB of blanks", status="200", shape="huge"),
     "soft_refusal": _answer(
         "200 on append with a status_code other than 0",
         "append",

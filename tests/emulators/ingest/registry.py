@@ -52,7 +52,7 @@ class ChannelRegistry:
                 and not self.knobs.commits_stuck
             ):
                 self._commit_next(channel, channel.pending[0].commits_at_s)
-            channel.show_counters(now_s)
+            channel.show_counters(now_s - self.knobs.counters_lag_s)
             if not channel.pending and not channel.late:
                 del self._busy[name]
 
@@ -117,7 +117,7 @@ class ChannelRegistry:
 
     def _commit_next(self, channel: Channel, at_s: float) -> None:
         at_s = max(at_s, self._unstuck_at_s)
-        pending = channel.commit_next(at_s, self.knobs.counters_lag_s)
+        pending = channel.commit_next(at_s)
         token, name = pending.end_token, channel.name
         rows = [
             CommittedRow(name, token, row.decode("utf-8", "replace"), at_s) for row in pending.rows

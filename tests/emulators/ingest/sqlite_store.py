@@ -149,7 +149,7 @@ class SqliteStore:
 
     def _put(self, channel: Channel) -> None:
         totals = replace(channel.totals)
-        for _, pending, at_s in channel.late:
+        for pending, at_s in channel.late:
             totals.add(pending, at_s)
         values = (
             *_key(channel.name),

@@ -1,6 +1,7 @@
 """Rules 2, 4, 6, 8, 17 and 18 of the design, each with the history that it was found by."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -34,9 +35,8 @@ def test_rule_02_no_request_before_the_collector_settled_this_boot() -> None:
     rig.until(rig.home)
     clone = Rig()
     clone.take(3)
-    clone.spool.state = clone.spool.state.__class__(
-        Install("0123456789ABCDEF", Hardware("board", "another card")), clone.spool.state.epochs, 3
-    )
+    copied = Install("0123456789ABCDEF", Hardware("board", "another card"))
+    clone.spool.state = replace(clone.spool.state, install=copied)
     clone.run(60)
     assert clone.transport.log == []
     assert "card" in clone.drain.reason
@@ -230,9 +230,7 @@ def test_a_lost_tail_of_the_running_epoch_waits_for_a_new_epoch() -> None:
     rig = Rig()
     rig.take(6)
     rig.until(rig.home)
-    rig.spool.rows.pop()
-    rig.spool._seqs.pop()
-    rig.spool.write(rig.spool.state.__class__(rig.spool.install(), rig.spool.state.epochs, 5))
+    rig.spool.write(replace(rig.spool.state, rows=rig.spool.rows[:-1]))
     rig.start()
     appends = len(rig.transport.sent(Operation.APPEND))
     rig.run(120)

@@ -1,6 +1,7 @@
 """Rules 14 to 16 of the design, each with the history that it was found by."""
 
 import json
+from dataclasses import replace
 
 from common.identity import Position
 from common.spool.row import INDEX
@@ -135,7 +136,9 @@ def test_rule_16_a_damaged_row_is_replaced_and_the_line_goes_on() -> None:
     rig.take(5)
     damaged = list(rig.spool.rows[2].values)
     damaged[INDEX["cpu_percent"]] = 99.0
-    rig.spool.rows[2] = rig.spool.rows[2]._replace(values=tuple(damaged))
+    rows = list(rig.spool.rows)
+    rows[2] = rows[2]._replace(values=tuple(damaged))
+    rig.spool.write(replace(rig.spool.state, rows=tuple(rows)))
     rig.until(rig.home)
     assert kinds(rig) == {1: "sample", 2: "sample", 3: "tombstone", 4: "sample", 5: "sample"}
     (letter,) = rig.ledger.state.letters

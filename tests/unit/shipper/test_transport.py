@@ -113,7 +113,7 @@ def test_an_access_token_signs_in_too(server: IngestServer, tmp_path: Path) -> N
     request = channel_status(where.target, "TH_1", Call("id"))
     with pytest.raises(NotSent, match="PAT_INVALID") as caught:
         transport.send(request, 5.0)
-    assert caught.value.kind == "no_token"
+    assert caught.value.kind == "denied"
     assert "pat-wrong" not in str(caught.value)
     (tmp_path / "secret").write_text("pat-planted")
     assert transport.send(request, 5.0).status == 200
@@ -185,7 +185,7 @@ def test_without_an_exchange_the_signed_token_goes_along(
         ("captive_portal:endpoint=hostname", "no_host"),
         ("redirect:endpoint=hostname", "redirect"),
         ("drop_reply:endpoint=hostname", "reset"),
-        ("forbidden:endpoint=hostname", "no_token"),
+        ("forbidden:endpoint=hostname", "denied"),
         ("unavailable:endpoint=token", "no_token"),
         ("captive_portal:endpoint=token", "no_token"),
         ("drop_reply:endpoint=token", "reset"),

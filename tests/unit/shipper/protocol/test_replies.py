@@ -79,7 +79,7 @@ APPENDS: list[tuple[HttpReply, Event]] = [
         Unauthorized("status_code 3"),
     ),
     (reply(200, {"status_code": 2, "code": "ERR_X"}), ChannelLost("ERR_X")),
-    (reply(200, b"<html>hotel</html>"), Unresolved("unfit_answer")),
+    (reply(200, b"<html>hotel</html>"), Unresolved("web_page")),
     (reply(200, b'{"next_continuation_token":"0_2"'), Unresolved("unfit_answer")),
     (reply(200), Unresolved("unfit_answer")),
     (reply(302, b"", location="https://hotel/"), Unresolved("http_302")),
@@ -180,7 +180,7 @@ def test_an_open_gives_token_and_status() -> None:
             Unresolved("unfit_answer"),
         ),
         (reply(200, {"next_continuation_token": "0_1"}), Unresolved("unfit_answer")),
-        (reply(200, b"<html>"), Unresolved("unfit_answer")),
+        (reply(200, b"<html>"), Unresolved("web_page")),
         (
             reply(
                 200,

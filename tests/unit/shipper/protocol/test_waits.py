@@ -86,13 +86,13 @@ def test_failures_wait_longer_and_success_ends_it(event: Unresolved | Unsent | T
 
 
 def test_the_wish_of_the_server_wins() -> None:
-    """Retry-After replaces the schedule, with a little jitter against a fleet at once."""
+    """Retry-After replaces the schedule, with a tenth of jitter against a fleet at once."""
     paced = pacing()
     paced.failed(Throttled("x", 30.0), 0)
-    assert 30 <= paced.wait_s(0) <= 31
+    assert 30 <= paced.wait_s(0) <= 33
     paced = pacing()
     paced.failed(Unresolved("x", 900.0), 0)
-    assert paced.wait_s(0) == 900
+    assert 900 <= paced.wait_s(0) <= 990
 
 
 def test_the_first_denial_costs_no_wait() -> None:
