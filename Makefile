@@ -9,6 +9,7 @@ KILLS ?= 6
 unexport SECONDS
 SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 SEEDS ?= 2000
+EVENTS ?= 10000000
 PORT ?= 18443
 STATE ?= .emulator
 FAULTS ?=
@@ -16,7 +17,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check emulator run-collector run-shipper sim docs lock clean
+.PHONY: help venv demo test check torture sim soak emulator run-collector run-shipper docs lock clean
 
 help: ## list the targets
 	@echo "thermal: air measurements of a Raspberry Pi, exactly once into a Snowflake table"
@@ -55,8 +56,14 @@ check: $(VENV)/.dev ## style, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+torture: $(VENV)/.runtime ## the test that other agents were put to, their figures beside ours
+	$(BIN)/python -m tests.torture
+
 sim: $(VENV)/.dev ## seeded simulation of the shipper (SEEDS=2000)
 	$(BIN)/python -m tests.model.simulation --seeds $(SEEDS)
+
+soak: $(VENV)/.dev ## ten million crashes, figures into docs/guarantees.md (EVENTS=10000000)
+	$(BIN)/python -m tests.soak --events $(EVENTS)
 
 emulator: $(VENV)/.runtime ## a stand-in for Snowpipe Streaming (PORT=18443 STATE=.emulator FAULTS=)
 	$(BIN)/python -m tests.emulators.ingest --port $(PORT) --state $(STATE) $(if $(FAULTS),--faults '$(FAULTS)')
