@@ -87,5 +87,5 @@ lock: ## pin the newest versions anew (needs uv in .venv)
 		-o requirements-dev.lock
 
 clean: ## remove what was made here, also .venv
-	rm -rf $(VENV) .demo .emulator .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .demo .emulator .soak .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,7 +10,7 @@ Rules:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from collector.assemble import sample_row
@@ -113,6 +113,7 @@ class Sampler:
         self._compensation = compensation
         self._held_until_s = 0.0
         self._bus_ok = True
+        self._asleep_s = self._asleep(self.time.stamp())
 
     def step(self) -> float:
         """Do what is due most; returns the seconds until something is due again."""
@@ -161,11 +162,23 @@ class Sampler:
         stamp = self.time.stamp()
         reports = [station.report(now_s) for station in self.stations]
         row = sample_row(stamp, reports, asdict(self._host.read()), self._plan.required)
+        tick = replace(tick, missed=tick.missed + self._slept_ticks(stamp))
         if tick.missed:
             # Before the row: stored after it, a kill between them would leave a hole unexplained.
             self._tell_missed(tick, now_s - tick.at_s, stamp)
         self._outlets.keep(row)
         self.ticks += 1
+
+    def _asleep(self, stamp: Stamp) -> float:
+        """How long the machine was suspended since it booted: the grid's clock stood still."""
+        return stamp.boottime_ns / _NS - self._clock.monotonic_s()
+
+    def _slept_ticks(self, stamp: Stamp) -> int:
+        """Ticks that passed while the machine was suspended, since the tick before."""
+        asleep_s = self._asleep(stamp)
+        ticks = round((asleep_s - self._asleep_s) / self._plan.grid.interval_s)
+        self._asleep_s = asleep_s
+        return max(0, ticks)
 
     def _tell_missed(self, tick: Tick, late_s: float, stamp: Stamp) -> None:
         """Write the gap row of the ticks that passed unseen before this one."""

@@ -36,7 +36,7 @@ class Install:
     """One spool's life.
 
     Attributes:
-        install_id: 16 upper-case hex digits, random.
+        install_id: 16 upper-case hex digits, random, with the serials mixed in.
         hardware: the serials seen when it was made, or last confirmed.
     """
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from common.database import Opener, open_reader, user_version
 from common.errors import SpoolError
+from common.ship_progress import StoredProgress, read_stored_progress
 
 SHIP_FILE: Final = "ship.db"
 SHIP_VERSION: Final = 2
@@ -109,7 +110,8 @@ def read_ship_state(directory: Path, opener: Opener = open_reader) -> ShipState 
         Its content, or ``None`` when the shipper has not made it yet.
 
     Raises:
-        ShipStateUnreadable: it exists but cannot be read, or is of a newer version.
+        ShipStateUnreadable: it exists but cannot be read, its progress does not fit its checksum,
+            or it is of a newer version.
     """
     path = directory / SHIP_FILE
     if not path.exists():
@@ -152,17 +154,21 @@ def _read(connection: sqlite3.Connection, path: Path) -> ShipState | None:
 
 
 def _progress(connection: sqlite3.Connection) -> tuple[Acknowledgement | None, Mark | None]:
-    row = connection.execute(
-        "SELECT acknowledged_token, acknowledged_epoch, acknowledged_seq, exposed_epoch, "
-        "exposed_seq FROM progress"
-    ).fetchone()
+    row = read_stored_progress(connection)
     if row is None:
         return None, None
-    token, epoch, seq, exposed_epoch, exposed_seq = row
-    return (
-        None if epoch is None else Acknowledgement(token, epoch, seq),
-        None if exposed_epoch is None else Mark(exposed_epoch, exposed_seq),
-    )
+    return acknowledgement_of(row), mark_of(row.exposed_epoch, row.exposed_seq)
+
+
+def acknowledgement_of(row: StoredProgress) -> Acknowledgement | None:
+    """The licence to trim that the row holds; ``None``: nothing was ever committed."""
+    place = mark_of(row.acknowledged_epoch, row.acknowledged_seq)
+    return None if place is None else Acknowledgement(row.acknowledged_token, *place)
+
+
+def mark_of(epoch: str | None, seq: int | None) -> Mark | None:
+    """Two columns as one place; ``None``: there is none."""
+    return None if epoch is None or seq is None else Mark(epoch, seq)
 
 
 def _unreadable(path: Path, why: str) -> ShipStateUnreadable:

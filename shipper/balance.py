@@ -1,8 +1,8 @@
 """Holding the server's counters against what was sent, and accepting what will never fit (rule 14).
 
-A lasting imbalance keeps the rows and stops the shipping at the window's bound. An operator who has
-seen why may accept it: the rows in question are kept as dead letters, and the counters as they are
-become the new baseline. The channel is only asked for its status, never opened.
+A lasting imbalance keeps the rows and stops the shipping. An operator who has seen why may accept
+it: the rows in question are kept as dead letters, and the counters as they are become the new
+baseline. The channel is only asked for its status, never opened.
 """
 
 from collections.abc import Callable

@@ -176,6 +176,7 @@ class Feedback:
         parts = self._parts
         assert parts.settlement is not None, "a status of ours, but no session"
         outcome = parts.settlement.reported(status, now_s)
+        parts.pacing.weighed(unsettled=parts.settlement.unsettled, now_s=now_s)
         if outcome is not None:
             parts.pacing.settled(clean=outcome.clean, proven=outcome.batches > 0, now_s=now_s)
             self._drop_events()

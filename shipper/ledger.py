@@ -6,7 +6,7 @@ after ``expose`` returned; a row may be trimmed only after ``acknowledge`` retur
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Self
 
 from common.database import Opener, open_writer
 from common.identity import Hardware, Install
-from common.ship_state import Acknowledgement, Mark
+from common.ship_progress import read_stored_progress, write_stored_progress
+from common.ship_state import Acknowledgement, Mark, acknowledgement_of, mark_of
 from common.spool.prepare import prepare
 from shipper.backfill.jobs import Jobs
 from shipper.dead_letters import DeadLetter, DeadLetters
@@ -125,7 +126,12 @@ class Ledger:
         return None if row is None else Install(row[0], Hardware(row[1], row[2]))
 
     def progress(self) -> Progress:
-        """How far shipping has come."""
+        """How far shipping has come.
+
+        Raises:
+            SpoolCorrupt: it is not as it was written; the gate has the file settled anew.
+            SpoolError: it cannot be read.
+        """
         with self._file.reading("progress") as connection:
             return read_progress(connection)
 
@@ -135,9 +141,9 @@ class Ledger:
         Within one epoch it never falls: a batch that is sent again does not take back what left.
         """
         with self._file.transaction("expose") as connection:
-            row = connection.execute("SELECT exposed_epoch, exposed_seq FROM progress").fetchone()
-            if row is None or row[0] != epoch or row[1] < seq:
-                _set(connection, {"exposed_epoch": epoch, "exposed_seq": seq})
+            before = read_progress(connection).exposed
+            if before is None or before.epoch != epoch or before.seq < seq:
+                write_stored_progress(connection, {"exposed_epoch": epoch, "exposed_seq": seq})
 
     def acknowledge(
         self,
@@ -160,7 +166,7 @@ class Ledger:
         with self._file.transaction("acknowledge") as connection:
             for letter in held:
                 self.dead_letters.insert(connection, letter)
-            _set(
+            write_stored_progress(
                 connection,
                 {
                     "acknowledged_token": acknowledgement.token,
@@ -192,7 +198,7 @@ class Ledger:
             rows_error: its count of refused rows at open.
         """
         with self._file.transaction("retarget") as connection:
-            _set(
+            write_stored_progress(
                 connection,
                 {
                     "target": target,
@@ -248,33 +254,20 @@ class Ledger:
 
 
 def read_progress(connection: sqlite3.Connection) -> Progress:
-    """The one row of progress, or what it is before there is one."""
-    row = connection.execute(
-        "SELECT target, created_on_ms, acknowledged_token, acknowledged_epoch, "
-        "acknowledged_seq, exposed_epoch, exposed_seq, rows_inserted_base, "
-        "rows_error_base, in_doubt_epoch, in_doubt_seq FROM progress"
-    ).fetchone()
+    """The one row of progress, or what it is before there is one.
+
+    Raises:
+        sqlite3.Error: it cannot be read, or does not fit its checksum (SQLITE_CORRUPT).
+    """
+    row = read_stored_progress(connection)
     if row is None:
         return Progress()
     return Progress(
-        row[0],
-        row[1],
-        None if row[3] is None else Acknowledgement(row[2], row[3], row[4]),
-        _mark(row[5], row[6]),
-        row[7],
-        row[8],
-        _mark(row[9], row[10]),
+        row.target,
+        row.created_on_ms,
+        acknowledgement_of(row),
+        mark_of(row.exposed_epoch, row.exposed_seq),
+        row.rows_inserted_base,
+        row.rows_error_base,
+        mark_of(row.in_doubt_epoch, row.in_doubt_seq),
     )
-
-
-def _mark(epoch: str | None, seq: int | None) -> Mark | None:
-    return None if epoch is None or seq is None else Mark(epoch, seq)
-
-
-def _set(connection: sqlite3.Connection, columns: Mapping[str, str | int | None]) -> None:
-    """Change columns of the one row of progress."""
-    connection.execute(
-        "INSERT OR IGNORE INTO progress (id, rows_inserted_base, rows_error_base) VALUES (1, 0, 0)"
-    )
-    names = ", ".join(f"{name} = ?" for name in columns)
-    connection.execute(f"UPDATE progress SET {names} WHERE id = 1", tuple(columns.values()))  # noqa: S608 - names are our own

@@ -28,6 +28,7 @@ class Resumption:
         anchored: whether the counters' base is known. If not, nothing is sent until the counters
             have stood still, and only then the base, the birth date and the doubt become durable
             together.
+        explained: whether the place follows from what this device stored; see ``Decision``.
         alarms: kind and text of what a person should know.
     """
 
@@ -38,6 +39,7 @@ class Resumption:
     in_doubt: Position = START
     in_doubt_mark: Mark | None = None
     anchored: bool = True
+    explained: bool = True
     alarms: tuple[tuple[str, str], ...] = ()
 
 
@@ -105,6 +107,7 @@ class Resumer:
             in_doubt,
             mark_of(lineage, in_doubt),
             start.anchored,
+            decision.explained,
             alarms,
         )
 

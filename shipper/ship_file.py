@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from common.database import Opener, OpenFile, SpoolCorrupt, error_name, translate
+from common.database import Opener, OpenFile, SpoolCorrupt, error_name, translate, user_version
 from common.errors import SpoolError
+from common.ship_progress import read_stored_progress
 from common.ship_state import SHIP_FILE, SHIP_VERSION
 from common.spool.prepare import make_directory, open_rolled_back, sync_directory
 from common.spool.schema import ASIDE_DIRECTORY
@@ -79,7 +80,9 @@ class ShipFile:
             raise
 
     def is_sound(self) -> bool:
-        """Whether it passes ``integrity_check``; it is small, so it is checked at every start.
+        """Whether it passes ``integrity_check``, and its progress the checksum of its own.
+
+        The file is small, so it is checked at every start.
 
         A failure is seen twice, with two connections, before it counts. No file is sound too.
 
@@ -131,7 +134,12 @@ class ShipFile:
     def _passes(self) -> bool:
         try:
             with contextlib.closing(open_rolled_back(self.path)) as connection:
-                return bool(connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+                if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                    return False
+                # It does not see a bit that flipped in a value.
+                if 0 < user_version(connection) <= SHIP_VERSION:
+                    read_stored_progress(connection)
+                return True
         except sqlite3.Error as error:
             translated = translate(error, "integrity_check", self.path)
             if isinstance(translated, SpoolCorrupt) or error_name(error) == "SQLITE_ERROR":

@@ -51,6 +51,8 @@ class SpoolFacts:
         damaged: the file is reproducibly corrupt.
         device: st_dev of the file.
         inode: st_ino of the file.
+        pending: the files that a damaged file's own salvage was still reading, newest first,
+            relative to the spool directory.
     """
 
     install: Install | None = None
@@ -62,6 +64,7 @@ class SpoolFacts:
     damaged: bool = False
     device: int = 0
     inode: int = 0
+    pending: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What can be read of a spool, sound or damaged."""
 
 import contextlib
+import json
 import re
 import sqlite3
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from common.database import Opener
 from common.identity import Epoch, Install, Lineage
 from common.ship_state import Acknowledgement
 from common.spool import tables
-from common.spool.schema import CLEAN_STOP_KEY, STOPPED_AT_KEY
+from common.spool.schema import CLEAN_STOP_KEY, SALVAGE_KEY, STOPPED_AT_KEY
 
 _T = TypeVar("_T")
 _HEX: Final = re.compile("[0-9a-fA-F]{16}")
@@ -130,7 +131,24 @@ def read_damaged(path: Path, opener: Opener) -> SpoolFacts:
             trimmed=_try(_trimmed, connection, None),
             last_row=_try(_last_row, connection, None),
             honoured=_try(tables.read_honoured, connection, frozenset()),
+            pending=_try(_pending, connection, ()),
         )
+
+
+def _pending(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """The files of a salvage that has not ended.
+
+    Raises:
+        ValueError: what is noted of it is none.
+    """
+    told = tables.read_state(connection, SALVAGE_KEY)
+    if told is None:
+        return ()
+    task = json.loads(told)
+    files = (task.get("file"), *task.get("older", ())) if isinstance(task, dict) else (None,)
+    if not all(map(_is_text, files)):
+        raise ValueError(f"salvage {told} is none")
+    return files
 
 
 def stopped_cleanly(connection: sqlite3.Connection) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -44,7 +45,7 @@ class Records:
 
     def install(self, known: Install | None, present: Hardware) -> Install:
         """Write whose spool it is; ``None`` makes a new install of the present hardware."""
-        install = known or Install(self._random_bytes(_ID_BYTES).hex().upper(), present)
+        install = known or Install(_install_id(self._random_bytes(_ID_BYTES), present), present)
         self.connection.execute(
             "INSERT INTO install (id, install_id, board_serial, card_serial, created_at) "
             "VALUES (1, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
@@ -136,6 +137,19 @@ class Records:
             "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (*record, self.now.realtime_ns // 1000),
         )
+
+
+def _install_id(drawn: bytes, present: Hardware) -> str:
+    """An id out of random bytes, with the check sum of the serial numbers over its low 32 bits.
+
+    Boards of one kind with one image can draw equal bytes at their first boot: a generator whose
+    only seed is a file of that image. Their serial numbers differ, so their channels do. XOR takes
+    nothing from bytes that are random. CRC-32 is enough to tell two boards apart, and zlib is
+    loaded anyway; hashlib would cost memory for as long as the service runs.
+    """
+    serials = f"{present.board_serial}\0{present.card_serial}".encode()
+    mixed = int.from_bytes(drawn, "big") ^ zlib.crc32(serials)
+    return f"{mixed:0{2 * _ID_BYTES}X}"
 
 
 def _parent(lineage: Lineage, stored_before: int) -> str | None:

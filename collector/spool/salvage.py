@@ -2,25 +2,25 @@
 
 While this lasts the shipper sends nothing (rule 6): rows of the new epoch must not overtake the old
 ones. It goes in slices, so that sampling goes on, and it ends by itself: the last slice writes the
-gap rows of what could not be read, in one transaction with the end.
+gap rows of what could not be read, in one transaction with the end. When the new file is damaged
+before that, the salvage of its own rows reads the first damaged file as well.
 """
 
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from collector.gaps import Gap, GapReason, gap_row
+from collector.spool.salvage_source import Range, Row, Sources
 from collector.spool.settle import Happening
 from collector.spool.store import SpoolStore
 from collector.stamp import read_stamp
-from common.columns import Scalar
 from common.sample import Kind
 from common.spool import tables
-from common.spool.readable import next_key, readable
-from common.spool.row import INDEX, row_crc
+from common.spool.row import INDEX
 from common.spool.schema import INSERT_ROW_ONCE, SALVAGE_KEY
 
 CHUNK_ROWS: Final = 1024
@@ -35,8 +35,6 @@ HOLES_APART: Final = 256
 """Holes that are nearer to each other are told together: where every 2nd row was thinned, each
 kept row would part two of them."""
 
-Range = tuple[int, int]
-Row = tuple[Scalar, ...]
 _FIRST_VALUE: Final = 2
 _KIND, _DETAIL = (_FIRST_VALUE + INDEX[name] for name in ("kind", "detail"))
 
@@ -57,6 +55,23 @@ class Hole:
         """Whether a gap row tells of all of it."""
         return any(first <= self.first and self.last <= last for first, last in ranges)
 
+    @property
+    def pure(self) -> bool:
+        """Whether none of its numbers has a row."""
+        return self.count == self.last - self.first + 1
+
+    @property
+    def large(self) -> bool:
+        """A jump of seq, or a stretch: it is told by itself, so that its numbers stay right."""
+        return self.pure and self.count > HOLES_APART
+
+    def without(self, ranges: Iterable[Range]) -> "list[Hole]":
+        """What is left of it when whole ranges are taken out; a hole with rows in it stays."""
+        left = [self]
+        for low, high in ranges:
+            left = [part for hole in left for part in _minus(hole, low, high)]
+        return left
+
 
 @dataclass(slots=True)
 class Task:
@@ -70,6 +85,8 @@ class Task:
         starts: how many processes have worked on it.
         holes: numbers for which there was nothing to read.
         told: ranges that the old file's own gap rows tell of.
+        whole: those of them in which the gap row counts every number.
+        older: further damaged files: the salvage out of them had not ended.
     """
 
     file: str
@@ -79,6 +96,8 @@ class Task:
     starts: int = 0
     holes: list[Hole] = field(default_factory=list)
     told: list[Range] = field(default_factory=list)
+    whole: list[Range] = field(default_factory=list)
+    older: list[str] = field(default_factory=list)
 
     @staticmethod
     def read(connection: sqlite3.Connection) -> "Task | None":
@@ -95,6 +114,8 @@ class Task:
             state.get("starts", 0),
             [Hole(*hole) for hole in state.get("holes", [])],
             [(low, high) for low, high in state.get("told", [])],
+            [(low, high) for low, high in state.get("whole", [])],
+            state.get("older", []),
         )
 
     def write(self, connection: sqlite3.Connection) -> None:
@@ -107,6 +128,8 @@ class Task:
             "starts": self.starts,
             "holes": [(hole.first, hole.last, hole.count) for hole in self.holes],
             "told": self.told,
+            "whole": self.whole,
+            "older": self.older,
         }
         tables.write_state(connection, SALVAGE_KEY, json.dumps(told))
 
@@ -130,24 +153,29 @@ class Task:
             low = max(low, last + 1)
 
     def _mark_hole(self, low: int, high: int) -> None:
-        newest = self.holes[-1] if self.holes else None
-        if newest and (low - newest.last <= HOLES_APART or len(self.holes) >= BAD_MAX):
-            newest.last, newest.count = high, newest.count + high - low + 1
+        newest, found = self.holes[-1] if self.holes else None, Hole(low, high, high - low + 1)
+        near = newest and low - newest.last <= HOLES_APART and not (newest.large or found.large)
+        if newest and (near or len(self.holes) >= BAD_MAX):
+            newest.last, newest.count = high, newest.count + found.count
         else:
-            self.holes.append(Hole(low, high, high - low + 1))
+            self.holes.append(found)
 
     def note_gaps(self, rows: Iterable[Row]) -> None:
         """Remember what gap rows among the rows tell of."""
         for row in rows:
             if row[_KIND] == Kind.GAP:
                 told = json.loads(str(row[_DETAIL]))
-                if told.get("first_seq") is not None and told.get("last_seq") is not None:
-                    self.told.append((told["first_seq"], told["last_seq"]))
+                first, last = told.get("first_seq"), told.get("last_seq")
+                if first is not None and last is not None:
+                    self.told.append((first, last))
+                    if told.get("count") == last - first + 1:
+                        self.whole.append((first, last))
 
     def missing(self) -> list[Hole]:
         """All that is to be told, in order."""
         bad = [Hole(first, last, last - first + 1) for first, last in self.bad]
-        holes = [hole for hole in self.holes if not hole.told_by(self.told)]
+        untold = [hole for hole in self.holes if not hole.told_by(self.told)]
+        holes = [part for hole in untold for part in hole.without(self.whole)]
         return sorted(bad + holes, key=lambda hole: hole.first)
 
 
@@ -191,23 +219,28 @@ class Salvage:
             return False
         return True
 
-    def _source(self, task: Task) -> sqlite3.Connection | None:
-        try:
-            return self._store.means.open_reader(self._store.options.directory / task.file)
-        except sqlite3.Error:
-            return None
+    def _source(self, task: Task) -> Sources | None:
+        directory = self._store.options.directory
+        paths = [directory / name for name in (task.file, *task.older)]
+        return Sources.open(paths, self._store.means.open_reader)
 
-    def _work(self, task: Task, source: sqlite3.Connection) -> None:
+    def _work(self, task: Task, source: Sources) -> None:
         """Carry chunks over until the slice is used up; one transaction a chunk."""
         clock = self._store.clock
         deadline_s = clock.monotonic_s() + SLICE_S
         with self._store.reading("salvage") as connection:
             epochs = {n: o.epoch for n, o in tables.read_origins(connection).items()}
         while task.next <= task.last:
-            low = next_key(source, task.next, task.last)
+            low = source.next_key(task.next, task.last)
             high = min(low + CHUNK_ROWS - 1, task.last)
-            rows = list(_intact(source, low, high, epochs, task)) if low <= task.last else []
-            high = high if low <= task.last else task.last
+            rows, bad = source.read(low, high, epochs) if low <= task.last else ([], [])
+            for first, last in bad:
+                task.mark_bad(first, last)
+            # A hole at the end of the chunk may go on: it is marked with the row behind it.
+            high = max(
+                [int(row[0] or 0) for row in rows[-1:]] + [last for _, last in bad[-1:]],
+                default=high if low <= task.last else task.last,
+            )
             task.mark_holes(task.next, high, rows)
             task.note_gaps(rows)
             task.next = high + 1
@@ -233,18 +266,12 @@ class Salvage:
         )
 
 
-def _intact(
-    source: sqlite3.Connection, low: int, high: int, epochs: dict[int, str], task: Task
-) -> Iterator[Row]:
-    """Rows of a key range that can be read and whose checksum fits; the rest is marked bad."""
-    for row in readable(source, low, high, task.mark_bad):
-        seq, origin = row[0], row[1]
-        assert isinstance(seq, int), "the key of the table"
-        epoch = epochs.get(origin) if isinstance(origin, int) else None
-        if epoch is None or row_crc(epoch, seq, row[2:-1]) != row[-1]:
-            task.mark_bad(seq, seq)
-        else:
-            yield row
+def _minus(hole: Hole, low: int, high: int) -> list[Hole]:
+    """A hole without a range that is told of as a whole."""
+    if not hole.pure or high < hole.first or hole.last < low:
+        return [hole]
+    parts = [(hole.first, low - 1), (high + 1, hole.last)]
+    return [Hole(first, last, last - first + 1) for first, last in parts if first <= last]
 
 
 def _joined(holes: list[Hole]) -> list[Hole]:

@@ -211,6 +211,7 @@ def _write(
             "file": str(aside.relative_to(options.directory)),
             "next": _committed_through(found) + 1,
             "last": plan.stored_before,
+            "older": found.spool.pending,
         }
         tables.write_state(connection, SALVAGE_KEY, json.dumps(told))
     if aside is not None and plan.install is not None:

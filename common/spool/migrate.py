@@ -17,6 +17,7 @@ from sqlite_utils import Database
 from common.columns import STORED
 from common.database import PAGE_BYTES, refuse_newer, translate
 from common.errors import ThermalError, UsageError
+from common.ship_progress import seal_progress
 
 _PYTHON_TYPE: Final[dict[str, type]] = {"TEXT": str, "INTEGER": int, "REAL": float}
 _TIME: Final = int
@@ -170,7 +171,12 @@ def _ship_1(database: Database) -> None:
 
 
 def _ship_2(database: Database) -> None:
-    """Rows that are sent again at an operator's word; see ``shipper.backfill.jobs``."""
+    """Rows that are sent again at an operator's word (``shipper.backfill.jobs``), and a checksum.
+
+    The checksum is the one of progress; see ``common.ship_progress``.
+    """
+    database.table("progress").add_column("crc", int)
+    seal_progress(database.conn)
     _table(
         database,
         "backfills",

@@ -28,6 +28,10 @@ class Limits:
         holdoff_s: after a second STALE without an open of ours; doubles, up to ``slow_s``.
         slow_s: longest wait between two tries of anything; a server's wish is cut to it, and gets
             its jitter on top.
+        counters_wait_s: committed rows that wait so long for their counters hold new batches back:
+            counters that lag longer than batches come never fit a token that moves on. More than
+            three times the longest commit seen, and a quarter of ``imbalance_s``: a lag of up to a
+            minute and a quarter is over before the alarm.
         imbalance_s: counters that do not fit for so long raise an alarm.
         strikes_max: rows refused one by one, with no sample accepted between, before the table is
             at fault.
@@ -48,6 +52,7 @@ class Limits:
     tries_max: int = 3
     holdoff_s: float = 15.0
     slow_s: float = 900.0
+    counters_wait_s: float = 30.0
     imbalance_s: float = 120.0
     strikes_max: int = 10
     heartbeat_s: float = 86_400.0

@@ -24,6 +24,9 @@ from shipper.protocol.window import Window
 WISH_JITTER: Final = 0.1
 """A wish is exceeded by at most this share of it, or a second."""
 
+COUNTERS_LAG: Final = "counters lag"
+"""The reason while nothing new is sent because the server's counters are behind its token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delays:
@@ -59,6 +62,7 @@ class Pacing:
         self._append_s = 0.0
         self._poll_s = 0.0
         self._progress_s = 0.0
+        self._unsettled_s: float | None = None
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until any request may leave; 0: at once."""
@@ -120,6 +124,7 @@ class Pacing:
         self.slow_start = True
         self._poll_s = now_s + self._limits.poll_s
         self._progress_s = now_s
+        self._unsettled_s = None
 
     def appended(self, window: Window, now_s: float) -> None:
         """A batch was accepted."""
@@ -155,6 +160,25 @@ class Pacing:
             self.slow_start = False
             self.unclean = 0
 
+    def weighed(self, *, unsettled: bool, now_s: float) -> None:
+        """The counters were held against what was sent.
+
+        Args:
+            unsettled: whether committed rows still wait for theirs.
+            now_s: the time.
+        """
+        if not unsettled:
+            self._unsettled_s = None
+        elif self._unsettled_s is None:
+            self._unsettled_s = now_s
+        if self.counters_lag(now_s):
+            self.awaits(COUNTERS_LAG)
+
+    def counters_lag(self, now_s: float) -> bool:
+        """Whether committed rows wait so long that nothing new may move the token on (rule 14)."""
+        since_s = self._unsettled_s
+        return since_s is not None and now_s - since_s >= self._limits.counters_wait_s
+
     def hold_appends(self, seconds: float, now_s: float) -> None:
         """No append for so long; polls go on."""
         self._append_s = max(self._append_s, now_s + seconds)
@@ -170,7 +194,9 @@ class Pacing:
         return max(0.0, self._poll_s - now_s)
 
     def append_wait_s(self, window: Window, now_s: float) -> float | None:
-        """Seconds until a batch may be sent; 0: now; ``None``: not before a commit."""
+        """Seconds until a new batch may be sent; 0: now; ``None``: not before a status."""
+        if self.counters_lag(now_s):
+            return None
         if self.slow_start and window.batches:
             return None
         if window.batches and window.spool_bytes >= self._limits.window_bytes:

@@ -140,7 +140,9 @@ class SimCollector:
             self._remember()
             self.shared.auditor.read()
         for row in gone:
-            if not self.shared.auditor.covered(row):
+            # A card may give a row back that a gap row has told of: it is never sent again.
+            auditor = self.shared.auditor
+            if not auditor.covered(row) and not auditor.told(key_of(row)):
                 raise Broken(f"{key_of(row)} at {row.position} was trimmed, never committed")
         return len(gone)
 

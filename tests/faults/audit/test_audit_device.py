@@ -13,6 +13,8 @@ from collector.gaps import Gap, GapReason
 from collector.spool.thinning import thin
 from collector.spool.upkeep import Upkeep
 from common.errors import SpoolError
+from common.ship_progress import seal_progress
+from common.ship_state import SHIP_FILE
 from shipper.audit.facts import Facts
 from shipper.audit.finding import Level
 from shipper.audit.judge import Audit, judge
@@ -72,6 +74,8 @@ def spoil(directory: Path, sql: str, file: str = "spool.db") -> None:
     """Change a file by hand, as no service ever does."""
     with closing(sqlite3.connect(directory / file)) as connection:
         assert connection.execute(sql).rowcount > 0
+        if file == SHIP_FILE:
+            seal_progress(connection)
         connection.commit()
 
 

@@ -71,6 +71,33 @@ def _tree(data: bytes, page: int) -> Iterator[int]:
     yield from _tree(data, child - 1)
 
 
+def cell_columns(path: Path, table: str) -> list[range]:
+    """Where the columns of a table's only row lie in the file; the first range is the whole cell.
+
+    The table is one page with one cell, which begins with its length and key of one byte each.
+    """
+    data = path.read_bytes()
+    page = _roots(path)[table] * PAGE
+    begin = page + struct.unpack_from(">H", data, page + _CELLS_AT - 4)[0]
+    length, header = _varint(data, begin)[0], _varint(data, begin)[1] + 1
+    size, at = _varint(data, header)
+    body, places = header + size, [range(begin, header + length)]
+    while at < header + size:
+        kind, at = _varint(data, at)
+        wide = (kind - 12) // 2 if kind >= 12 else (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)[kind]
+        places.append(range(body, body + wide))
+        body += wide
+    return places
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of SQLite's variable length, and where the next thing begins."""
+    value = 0
+    while data[at] & 0x80:
+        value, at = value << 7 | data[at] & 0x7F, at + 1
+    return value << 7 | data[at], at + 1
+
+
 def _free(data: bytes) -> Iterator[int]:
     """The pages of the freelist."""
     (trunk,) = struct.unpack_from(">I", data, 32)

@@ -2,9 +2,11 @@
 
 import os
 from dataclasses import replace
+from random import Random
 
 import pytest
 
+from collector.spool import records
 from collector.spool.options import Means, Names, SpoolOptions
 from collector.spool.store import open_and_settle
 from common.database import SpoolNewer
@@ -189,6 +191,37 @@ def test_a_generator_that_repeats_itself_is_refused_not_believed(cloud: Cloud) -
     verdict = cloud.verdict()
     assert verdict.broken == {}
     assert (verdict.arrived, verdict.copies, verdict.flagged) == (10, 0, 0)
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_boards_that_draw_equal_bytes_at_their_first_boot(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, mixed: bool
+) -> None:
+    """One image, one seed of the generator: the serial numbers make installs of their own.
+
+    Args:
+        cloud: the account.
+        monkeypatch: plants the mistake.
+        mixed: whether the serials are in the id; if not, the boards share a channel and its keys,
+            and the verdict says that keys were used twice.
+    """
+    if not mixed:
+        monkeypatch.setattr(records, "_install_id", lambda drawn, _: drawn.hex().upper())
+    pair = [cloud.machine(name) for name in "ab"]
+    for machine in pair:
+        twin = Random(5)
+        machine.device.means = replace(machine.device.means, random_bytes=twin.randbytes)
+        machine.start().take(4)
+        cloud.run(120)
+    assert (len({machine.install_id for machine in pair}) == 2) == mixed
+    if not mixed:
+        assert "reused" in cloud.verdict().broken
+        return
+    cloud.drain()
+    verdict = cloud.verdict()
+    assert verdict.broken == {}
+    assert (verdict.arrived, verdict.copies, verdict.flagged) == (8, 0, 0)
+    assert [cloud.opens(machine.name) for machine in pair] == [1, 1]
 
 
 @pytest.mark.parametrize("database", BOTH)

@@ -178,7 +178,9 @@ def test_a_moved_card_and_a_restore_in_one_boot(pair: Pair) -> None:
     assert verdict.broken == {}
     assert side.install() == install
     assert len({row.key.epoch for row in pair.server.committed_rows()}) == 3
-    assert (verdict.copies, verdict.untold) == (0, ())
+    # What the restored ship.db had not acknowledged goes again, flagged (R4).
+    assert verdict.copies <= verdict.flagged
+    assert verdict.untold == ()
 
 
 def test_a_freshly_written_card(pair: Pair) -> None:

@@ -1,14 +1,19 @@
 """What befalls the channel: fenced, stuck, lost, throwing rows away, told of by a stale replica."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.faults.server.bench import HOUR_S, Setting, bench
+from tests.faults.server.bench import HOUR_S, SMALL, Bench, Setting, bench
 from tests.faults.server.verdict import heal_and_judge
 from tests.model.simulation_books import Broken
 
 STEADY = Setting(sample_s=5.0, seed=31)
+FLOW_S = 900.0
+"""How long rows flow while counters lag."""
+LOOK_S = 30.0
+"""How often it is looked how far the acknowledgement is behind."""
 
 
 def test_a_commit_that_is_stuck_for_ten_minutes(room: Path, ca_file: Path) -> None:
@@ -34,6 +39,55 @@ def test_counters_that_lag_a_little_only_delay_the_licence(room: Path, ca_file: 
         heal_and_judge(device)
 
 
+def furthest_behind(device: Bench, lag_s: float) -> int:
+    """Most rows that were not acknowledged at any time while rows came without a pause."""
+    device.run(60)
+    device.add(f"counters_lag:s={lag_s}")
+    most = 0
+    for _ in range(int(FLOW_S / LOOK_S)):
+        device.run(LOOK_S)
+        most = max(most, device.store.last_seq - device.shipper.acknowledged())
+    return most
+
+
+@pytest.mark.parametrize("lag_s", [20.0, 60.0])
+def test_counters_that_lag_are_waited_for_while_rows_flow(
+    room: Path, ca_file: Path, lag_s: float
+) -> None:
+    """Longer than batches come: sending pauses until they fit, and acknowledged follows.
+
+    A row waits at most two turns of 30 s, a commit and the lag; none of that is worth an alarm.
+
+    Args:
+        room: where.
+        ca_file: whom to trust.
+        lag_s: of the counters behind the token.
+    """
+    with bench(room, ca_file, STEADY) as device:
+        bound_s = 2 * (STEADY.limits.counters_wait_s + STEADY.commit_s + lag_s) + LOOK_S
+        assert furthest_behind(device, lag_s) <= bound_s / STEADY.sample_s
+        assert any("waiting: counters lag" in text for text in device.said)
+        assert not any("imbalance" in text for text in device.said)
+        heal_and_judge(device)
+
+
+@pytest.mark.parametrize("lag_s", [20.0, 60.0])
+def test_without_the_pause_nothing_is_acknowledged(
+    room: Path, ca_file: Path, lag_s: float
+) -> None:
+    """The control: whoever sends on under lagging counters starves for as long as rows flow.
+
+    Args:
+        room: where.
+        ca_file: whom to trust.
+        lag_s: of the counters behind the token.
+    """
+    hasty = replace(STEADY, limits=replace(SMALL, counters_wait_s=float("inf")))
+    with bench(room, ca_file, hasty) as device:
+        assert furthest_behind(device, lag_s) >= 0.9 * FLOW_S / STEADY.sample_s
+        heal_and_judge(device)
+
+
 def test_counters_that_never_come_keep_the_rows(room: Path, ca_file: Path) -> None:
     """The token alone is no licence: rows stay, an alarm tells; later counters settle it all."""
     with bench(room, ca_file, STEADY) as device:
@@ -44,6 +98,9 @@ def test_counters_that_never_come_keep_the_rows(room: Path, ca_file: Path) -> No
         device.run(HOUR_S)
         assert device.shipper.acknowledged() == done
         assert any("imbalance" in text for text in device.said)
+        assert any("waiting: counters lag" in text for text in device.said)
+        # What was on its way when they stopped: a slow start's batch, or 30 s of batches.
+        assert len(device.table.rows) - done <= 60
         heal_and_judge(device)
 
 

@@ -139,6 +139,11 @@ def the_gap_comes_after_the_row(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Sampler, "_take", take)
 
 
+def sleep_costs_no_ticks(patch: pytest.MonkeyPatch) -> None:
+    """Only the clock of the grid is asked."""
+    patch.setattr(Sampler, "_slept_ticks", lambda *_: 0)
+
+
 def a_step_moves_the_schedule(patch: pytest.MonkeyPatch) -> None:
     """The grid is laid anew when the wall clock is set."""
     honest = Sampler._watch_clock

@@ -74,6 +74,7 @@ CONTROLS: Final = (
     Planted(checks.check_clock_step, loop.the_offset_is_that_before_the_step, "the offsets are"),
     Planted(checks.check_aligned_step, loop.an_aligned_grid_is_never_corrected, "ms off"),
     Planted(checks.check_aligned_step, loop.an_aligned_grid_has_a_tick_at_the_step, "ms off"),
+    Planted(checks.check_suspend, loop.sleep_costs_no_ticks, "of sleep are told as"),
     Planted(checks.check_rounds, loop.the_loop_sleeps_until_something_is_due, "slept for"),
 )
 

@@ -119,6 +119,11 @@ def test_missed_ticks_are_counted_and_become_one_gap_row() -> None:
     checks.check_missed_ticks()
 
 
+def test_sleep_is_told_as_missed_ticks() -> None:
+    """See ``check_suspend``."""
+    checks.check_suspend()
+
+
 def test_the_clock_is_set_by_a_day_and_sampling_does_not_notice() -> None:
     """A step changes times of rows, never their pace; it becomes an event row."""
     checks.check_clock_step()

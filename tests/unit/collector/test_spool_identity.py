@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -190,6 +191,26 @@ def test_rule_03_another_card_means_a_new_install_with_a_new_spool(
         assert '"count":7' in str(value(rows[0], "detail"))
     aside = list((device.directory / "aside").glob("*/spool.db"))
     assert len(aside) == 1
+
+
+def test_rule_03_equal_random_bytes_on_other_hardware_make_other_installs(tmp_path: Path) -> None:
+    """Boards of one image may draw the same: board and card are mixed in, the high half is drawn.
+
+    Negative: the same hardware and the same bytes are the same id, so only the serials differ.
+    """
+    made = []
+    for number, (board, card) in enumerate(
+        [("b-1", "c-1"), ("b-2", "c-1"), ("b-1", "c-2"), ("b-1c", "-1"), ("b-1", "c-1")]
+    ):
+        device = Device(tmp_path / str(number), seed=9)
+        device.hardware = Hardware(board, card)
+        with device.start() as store:
+            made.append(store.install.install_id)
+    assert len(set(made)) == 4
+    assert made[0] == made[4]
+    drawn = Random(9).randbytes(8)
+    assert {one[:8] for one in made} == {drawn[:4].hex().upper()}
+    assert all(len(one) == 16 and one == one.upper() for one in made)
 
 
 def test_rule_03_absent_serial_numbers_are_values_like_any_other(tmp_path: Path) -> None:

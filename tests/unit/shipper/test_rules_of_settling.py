@@ -8,9 +8,9 @@ from common.spool.row import INDEX
 from shipper.protocol.limits import Limits
 from shipper.protocol.requests import Operation
 from tests.emulators.ingest.rows import NotNull, Poison
-from tests.model.rig import Options, Rig
+from tests.model.rig import SMALL, Options, Rig
 
-APPEND = Operation.APPEND
+APPEND, STATUS = Operation.APPEND, Operation.STATUS
 
 
 def seqs(rig: Rig) -> list[int]:
@@ -41,6 +41,53 @@ def test_rule_14_a_token_without_its_counters_is_no_licence() -> None:
     rig.run(200)
     assert rig.watcher.counts["alarm imbalance"] == 1
     assert rig.acknowledged() == Position(1, 3)
+
+
+def flow(rig: Rig, seconds: int) -> Position | None:
+    """Rows that never pause, after a slow start in peace; the acknowledged place after it all."""
+    rig.take(3)
+    rig.until(rig.home)
+    rig.knobs.counters_lag_s = 40.0
+    for _ in range(seconds):
+        rig.take(1)
+        rig.run(1)
+    return rig.acknowledged()
+
+
+def test_rule_14_counters_that_lag_longer_than_batches_come_are_waited_for() -> None:
+    """The token stands still until they fit: acknowledged follows, and no alarm is raised.
+
+    Negative: a shipper that never waits acknowledges nothing as long as rows flow.
+    """
+    rig = Rig()
+    reached = flow(rig, 600)
+    assert reached is not None
+    assert 480 <= reached.seq < 603
+    assert rig.watcher.counts["alarm imbalance"] == 0
+    rig.until(rig.home)
+    assert seqs(rig) == list(range(1, 604))
+    hasty = Rig(Options(replace(SMALL, counters_wait_s=float("inf"))))
+    assert flow(hasty, 600) == Position(1, 3)
+
+
+def test_rule_14_it_is_said_that_counters_lag() -> None:
+    """The reason names it while polls go on, no row leaves, and it is gone once they fit."""
+    rig = Rig()
+    flow(rig, 0)
+    rig.knobs.counters_lag_s = 1e9
+    rig.take(3)
+    rig.until(lambda: rig.drain.reason == "counters lag", 60)
+    appends, polls = len(rig.transport.sent(APPEND)), len(rig.transport.sent(STATUS))
+    rig.take(30)
+    rig.run(300)
+    assert len(rig.transport.sent(APPEND)) == appends
+    assert len(rig.transport.sent(STATUS)) > polls + 200
+    assert rig.drain.reason == "counters lag"
+    assert rig.watcher.counts["alarm imbalance"] == 1
+    rig.knobs.counters_lag_s = 0.0
+    rig.until(lambda: len(rig.transport.sent(APPEND)) > appends, 3)
+    assert rig.drain.reason == ""
+    rig.until(rig.home)
 
 
 def test_rule_14_counters_are_held_against_rows_sent_before_a_restart() -> None:

@@ -4,10 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from common.identity import Position
-from shipper.protocol.batch import Batch
 from shipper.protocol.cutting import Cutting, Verdict
-from shipper.protocol.errors import RemoteProtocolError
 from shipper.protocol.events import (
     ChannelLost,
     Misconfigured,
@@ -20,21 +17,7 @@ from shipper.protocol.events import (
 from shipper.protocol.limits import Limits
 from shipper.protocol.opening import Approach, OpenPlan
 from shipper.protocol.pacing import Delays, Pacing
-from shipper.protocol.window import Counters, Window
-
-LIMITS = Limits(batch_rows=10)
-BATCH = Batch("e", Position(1, 1), Position(1, 8), 8, 8, b"", 6000, "t1", "t8", "id")
-ROW = replace(BATCH, rows=1, samples=1)
-
-
-def pacing() -> Pacing:
-    """Waits that can be foretold: 2, 4, 8 and so on, and 100, 200, 300."""
-    return Pacing(LIMITS, Delays(lambda n: 2.0**n, lambda n: 100.0 * n))
-
-
-def window() -> Window:
-    """An empty one behind row 0."""
-    return Window(None, Position(0, 0), "", 0, Counters(0, 0))
+from tests.unit.shipper.protocol.waits import BATCH, LIMITS, ROW, pacing, window
 
 
 def test_an_open_asks_before_it_insists() -> None:
@@ -249,24 +232,6 @@ def test_what_may_have_been_applied_is_only_noted() -> None:
     cutting = Cutting(LIMITS)
     cutting.refused_in_doubt(ROW)
     assert (cutting.rows_max(small=False), cutting.strikes) == (1, 0)
-
-
-def test_counters_balance_or_they_do_not() -> None:
-    """Rule 14: inserted and errors must be the rows sent, no less and no more."""
-    sent = Window("t0", Position(1, 0), "e", 2, Counters(10, 1))
-    assert sent.balanced(Counters(12, 1))
-    sent.accepted(BATCH)
-    assert sent.commit("t8") == 8
-    assert sent.commit("t8") == 0
-    assert not sent.balanced(Counters(12, 1))
-    assert sent.balanced(Counters(20, 1))
-    assert sent.balanced(Counters(17, 4))
-    assert not sent.balanced(Counters(21, 1))
-    assert not sent.balanced(Counters(21, 0))
-    assert sent.settle(Counters(17, 4)) == 1
-    assert (sent.rows_committed, sent.spool_bytes, sent.batches) == (0, 0, 0)
-    with pytest.raises(RemoteProtocolError):
-        sent.commit("t0")
 
 
 def test_limits_are_checked() -> None:
