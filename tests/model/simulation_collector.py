@@ -258,7 +258,8 @@ class SimCollector:
 
     def _salvage(self) -> None:
         """Carry a few rows of a damaged file over; the last slice tells what is lost."""
-        done = carry_over(self.machine.spool.state, self.machine.bad, self.shared.random)
+        random = None if self.shared.lying else self.shared.random
+        done = carry_over(self.machine.spool.state, self.machine.bad, random)
         if done is None:
             return
         made = done.state.with_rows([self.gap(gap) for gap in done.gaps])

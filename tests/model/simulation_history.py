@@ -59,6 +59,7 @@ class Simulation:
             itertools.count(1),
             self.weather.rows_max,
             self.weather.poison,
+            self.weather.lie > 0,
             self.trace,
         )
         self._mistake = mistake

@@ -46,6 +46,7 @@ class Shared:
         ids: numbers each sample.
         rows_max: more rows than this are thinned.
         poison: share of samples that the door or the table refuses.
+        lying: whether cards take back what they said was durable.
         trace: told each thing that happens.
     """
 
@@ -55,6 +56,7 @@ class Shared:
     ids: "itertools.count[int]"
     rows_max: int
     poison: float
+    lying: bool
     trace: Callable[[str], None]
 
     def hex(self) -> str:

@@ -61,13 +61,14 @@ def seeded(plan: Plan, install: Install, inode: int) -> SpoolState:
     return SpoolState(install, tuple(epochs), inode=inode)
 
 
-def carry_over(state: SpoolState, bad: frozenset[int], random: Random) -> Slice | None:
+def carry_over(state: SpoolState, bad: frozenset[int], random: Random | None) -> Slice | None:
     """Carry a few rows over; now and then the time for it is up.
 
     Args:
         state: the new file.
         bad: rows that cannot be read, by seq.
-        random: decides when the time is up.
+        random: decides when the time is up; ``None``: never, since a card that takes the end of a
+            salvage back would have it end differently, a limit that the guarantees name.
 
     Returns:
         ``None``: nothing is pending.
@@ -76,7 +77,7 @@ def carry_over(state: SpoolState, bad: frozenset[int], random: Random) -> Slice 
         return None
     pending, told = state.salvage
     task = replace(told, bad=list(told.bad))
-    late = random.random() < _LATE
+    late = random is not None and random.random() < _LATE
     now, later = ((), pending) if late else (pending[:_SLICE_ROWS], pending[_SLICE_ROWS:])
     unread = []
     for row in now:

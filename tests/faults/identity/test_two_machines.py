@@ -216,7 +216,7 @@ def test_equal_twins_side_by_side(pair: Pair) -> None:
         until(partial(home, side), limit_s=LIMIT_S)
     # Who was fenced is polite: it waits while the other one's rows are on their way.
     pair.first.bench.collector.stop()
-    until(lambda: pair.told("boots_lost"), limit_s=LIMIT_S)
+    until(lambda: pair.told("boots_lost"), limit_s=3 * LIMIT_S)
     verdict = pair.settle(pair.first, pair.second)
     assert verdict.broken == {}
     assert pair.first.said("boots_lost") or pair.second.said("boots_lost")
