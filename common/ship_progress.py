@@ -23,7 +23,7 @@ Stored: TypeAlias = str | int | None
 class StoredProgress(NamedTuple):
     """The row's columns without the checksum, in the order in which the checksum covers them.
 
-    ``None`` in an epoch or a target: there is none yet. See ``shipper.ledger.Progress``.
+    ``None`` in an epoch or a target: there is none yet. See ``shipper.progress.Progress``.
     """
 
     id: int = 1

@@ -12,7 +12,7 @@ from typing import Any, Final
 from common import __version__
 from common.hardware import read_hardware
 from common.sample import Kind
-from shipper.backfill.courier import Courier, Progress, Route, done
+from shipper.backfill.courier import Courier, Headway, Route, done
 from shipper.backfill.job_ledger import JobLedger, MemoryFile
 from shipper.backfill.jobs import Job
 from shipper.backfill.source import Memory
@@ -45,7 +45,7 @@ class TestRows:
 
     check: Check
     count: int
-    _progress: Progress = field(default_factory=Progress)
+    _progress: Headway = field(default_factory=Headway)
     _file: MemoryFile = field(default_factory=MemoryFile)
     _parts: tuple[World, JobLedger, Drain] | None = None
     _errors_before: int = 0

@@ -6,7 +6,7 @@ from typing import Final
 from common.clock import Clock
 from common.errors import ExitCode
 from common.redaction import SECRETS
-from shipper.backfill.courier import Ending, Progress
+from shipper.backfill.courier import Ending, Headway
 from shipper.text import grouped
 
 EVERY_S: Final = 2.0
@@ -23,13 +23,13 @@ class Teller:
     """
 
     def __init__(self, clock: Clock, total: int | None) -> None:
-        self.progress = Progress(self._changed)
+        self.progress = Headway(self._changed)
         self._clock = clock
         self._total = "" if total is None else f" of {grouped(total)}"
         self._told_s = clock.monotonic_s()
         self._reason = ""
 
-    def _changed(self, progress: Progress) -> None:
+    def _changed(self, progress: Headway) -> None:
         now_s = self._clock.monotonic_s()
         if progress.reason == self._reason and now_s - self._told_s < EVERY_S:
             return
@@ -46,7 +46,7 @@ def say(text: str) -> None:
     print(SECRETS.clean(text), file=sys.stderr, flush=True)
 
 
-def unfinished(ending: Ending, progress: Progress, again: str) -> int:
+def unfinished(ending: Ending, progress: Headway, again: str) -> int:
     """Say why a job did not come to its end, and what to do; returns the exit status."""
     kinds = [f"{kind}: {text}" for kind, text in progress.alarms]
     why = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from common.clock import SystemClock
 from common.config import load
 from common.redaction import SECRETS
-from shipper.backfill.courier import Progress
+from shipper.backfill.courier import Headway
 from shipper.balance import Balance, accept, ask, weigh
 from shipper.graves import Graves
 from shipper.operate import desk, route
@@ -19,7 +19,7 @@ def settle(config: Path, stop: threading.Event, *, accepting: bool, as_json: boo
     """Show what was sent and what the server counted; with ``accepting``, go on from there."""
     clock = SystemClock(stop)
     with desk(load(config), clock) as at, route(at) as way:
-        world = World(at.spool, at.ledger, way.transport, clock, Progress(), nullcontext())
+        world = World(at.spool, at.ledger, way.transport, clock, Headway(), nullcontext())
         status = ask(way.transport, way.target, at.install.channel, way.new_id)
         found = weigh(world, status)
         accepted = accepting and not found.fits

@@ -7,7 +7,6 @@ after ``expose`` returned; a row may be trimmed only after ``acknowledge`` retur
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -19,6 +18,7 @@ from common.ship_state import Acknowledgement, Mark, acknowledgement_of, mark_of
 from common.spool.prepare import prepare
 from shipper.backfill.jobs import Jobs
 from shipper.dead_letters import DeadLetter, DeadLetters
+from shipper.progress import Progress
 from shipper.ship_file import Prepare, ShipFile
 from shipper.shipping_events import ShippingEvents
 
@@ -32,29 +32,6 @@ class Settling(StrEnum):
     """There was none: whatever is stored in the spool may have been sent before."""
     SET_ASIDE = "set_aside"
     """The file belonged to another install; it was set aside and a new one was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far shipping has come; one row of ``ship.db``.
-
-    Attributes:
-        target: account, pipe and channel that the rest belongs to; ``None``: none was opened yet.
-        created_on_ms: when the server made the channel, by its own word.
-        acknowledged: the licence to trim.
-        exposed: the newest row that may have left the device.
-        rows_inserted_base: the channel's count of inserted rows at the acknowledgement.
-        rows_error_base: its count of refused rows at the acknowledgement.
-        in_doubt: rows up to here may be in the table already: they are flagged.
-    """
-
-    target: str | None = None
-    created_on_ms: int | None = None
-    acknowledged: Acknowledgement | None = None
-    exposed: Mark | None = None
-    rows_inserted_base: int = 0
-    rows_error_base: int = 0
-    in_doubt: Mark | None = None
 
 
 class Ledger:

@@ -57,7 +57,7 @@ class SpoolPort(Protocol):
 
 
 class ProgressPort(Protocol):
-    """``ship.db``'s one row of progress; see ``shipper.ledger.Progress``."""
+    """``ship.db``'s one row of progress; see ``shipper.progress.Progress``."""
 
     @property
     def target(self) -> str | None:

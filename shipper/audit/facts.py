@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from common.identity import Install, Lineage, Position
 from common.ship_state import Acknowledgement
-from shipper.ledger import Progress
+from shipper.progress import Progress
 from shipper.protocol.events import ChannelStatus
 from shipper.protocol.token import TokenUnreadable, parse
 
@@ -129,7 +129,7 @@ class ShipFacts:
 
     Attributes:
         install_id: whose file it is.
-        progress: see ``shipper.ledger.Progress``.
+        progress: see ``shipper.progress.Progress``.
         letters: all dead letters.
         events: ids of closed events, with their kinds.
         open_events: how many events are still being counted, until the end of their UTC day.

@@ -8,7 +8,7 @@ from common.spool.reader import SpoolReader
 from shipper.audit.facts import ServerFacts, licensed, place_of
 from shipper.audit.ship import read_place
 from shipper.check import DEADLINE_S, Check, StageFailed, new_id, pipe_failure
-from shipper.ledger import Progress
+from shipper.progress import Progress
 from shipper.protocol.codes import read_body
 from shipper.protocol.events import ChannelStatus
 from shipper.protocol.replies import read_status

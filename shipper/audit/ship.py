@@ -11,7 +11,8 @@ from typing import Final
 from common.database import open_reader, refuse_newer, translate
 from common.ship_state import SHIP_FILE, SHIP_VERSION
 from shipper.audit.facts import Letter, Range, ShipFacts
-from shipper.ledger import Progress, read_progress
+from shipper.ledger import read_progress
+from shipper.progress import Progress
 
 _JOBS_VERSION: Final = 2
 """The version of the tables that brought the jobs of ``dead-letters``."""

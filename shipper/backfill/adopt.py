@@ -19,7 +19,7 @@ from shipper.backfill.aside import (
     note_adopted,
 )
 from shipper.backfill.aside_source import AsideSource
-from shipper.backfill.courier import Courier, Ending, Progress, Route
+from shipper.backfill.courier import Courier, Ending, Headway, Route
 from shipper.backfill.jobs import Job
 from shipper.ledger import Ledger
 from shipper.operate import Desk, NotYet
@@ -117,7 +117,7 @@ def source_of(at: Desk, job: Job) -> Iterator[AsideSource]:
         raise translate(error, "adopt", path) from error
 
 
-def go(at: Desk, job: Job, source: AsideSource, route: Route, progress: Progress) -> Result:
+def go(at: Desk, job: Job, source: AsideSource, route: Route, progress: Headway) -> Result:
     """Send; at the end the job is closed, and a note left beside the files.
 
     Raises:

@@ -75,18 +75,18 @@ class Route:
 
 
 @dataclass(slots=True)
-class Progress:
+class Headway:
     """``shipper.ports.Observer``: how far it is, for whoever waits.
 
     Attributes:
-        accepted: rows that the server buffered, repeated ones counted again.
-        committed: rows committed and counted.
+        accepted_rows: rows that the server buffered, repeated ones counted again.
+        committed_rows: rows committed and counted.
         reason: why nothing is sent just now; "": it is.
         alarms: kinds and texts of what only a person can mend, oldest first.
         changed: told after each change.
     """
 
-    changed: Callable[["Progress"], None] = lambda _: None
+    changed: Callable[["Headway"], None] = lambda _: None
     accepted_rows: int = 0
     committed_rows: int = 0
     reason: str = ""
@@ -130,7 +130,7 @@ class Courier:
     """
 
     def __init__(
-        self, route: Route, file: JobFile, job: Job, source: Source, progress: Progress
+        self, route: Route, file: JobFile, job: Job, source: Source, progress: Headway
     ) -> None:
         self.job = job
         self.progress = progress

@@ -7,10 +7,11 @@ from typing import Any, Final, Protocol
 
 from common.identity import Install
 from common.ship_state import Acknowledgement, Mark
-from shipper.backfill.jobs import Job, JobProgress, Kept
+from shipper.backfill.jobs import Job, Kept
 from shipper.backfill.source import read_line
 from shipper.dead_letters import DeadLetter
 from shipper.ports import LettersPort
+from shipper.progress import Progress
 
 Tell = Callable[[str, str, int], None]
 """Kind, detail (JSON) and time of an event; ``Ledger.add_event``."""
@@ -21,7 +22,7 @@ _NOT_TOLD: Final = frozenset({"heartbeat"})
 class JobFile(Protocol):
     """Where a job's progress is stored; see ``Jobs``."""
 
-    def progress(self, job: Job) -> JobProgress:
+    def progress(self, job: Job) -> Progress:
         """How far it has come."""
 
     def advance(
@@ -40,10 +41,10 @@ class MemoryFile:
     """A job that ends with its process."""
 
     def __init__(self) -> None:
-        self.state = JobProgress()
+        self.state = Progress()
         self.kept: list[Kept] = []
 
-    def progress(self, job: Job) -> JobProgress:
+    def progress(self, job: Job) -> Progress:
         """See ``JobFile``."""
         return self.state
 
@@ -107,7 +108,7 @@ class JobLedger:
     def settle(self, install: Install, realtime_ns: int) -> None:
         """The file was settled before the job began."""
 
-    def progress(self) -> JobProgress:
+    def progress(self) -> Progress:
         """See ``LedgerPort``."""
         return self._jobs.progress(self._job)
 

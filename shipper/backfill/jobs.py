@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from common.ship_state import Acknowledgement, Mark
 from shipper.dead_letters import DeadLetter, DeadLetters, Transaction
+from shipper.progress import Progress
 
 Kind: TypeAlias = Literal["requeue", "adopt", "check"]
 
@@ -35,19 +36,6 @@ class Job:
     first: int
     last: int
     finished: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JobProgress:
-    """How far a job has come; the words are those of ``shipper.ledger.Progress``."""
-
-    target: str | None = None
-    created_on_ms: int | None = None
-    acknowledged: Acknowledgement | None = None
-    exposed: Mark | None = None
-    rows_inserted_base: int = 0
-    rows_error_base: int = 0
-    in_doubt: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +135,7 @@ class Jobs:
             ).fetchone()
         return None if found is None else (found[0], found[1], found[2])
 
-    def progress(self, job: Job) -> JobProgress:
+    def progress(self, job: Job) -> Progress:
         """How far it has come."""
         with self._transaction("job_progress") as connection:
             row = connection.execute(
@@ -156,7 +144,7 @@ class Jobs:
                 (job.n,),
             ).fetchone()
         target, created, token, acknowledged, exposed, inserted, errors, doubt = row
-        return JobProgress(
+        return Progress(
             target,
             created,
             None if acknowledged is None else Acknowledgement(token, job.name, acknowledged),

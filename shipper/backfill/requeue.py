@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from common.identity import Position
-from shipper.backfill.courier import Courier, Ending, Progress, Route
+from shipper.backfill.courier import Courier, Ending, Headway, Route
 from shipper.backfill.jobs import Job, Kept
 from shipper.backfill.letter_source import LetterSource, usable
 from shipper.dead_letters import DeadLetter, DeadLetters
@@ -82,7 +82,7 @@ def choose(ledger: Ledger, spool: SpoolPort, ids: Iterable[int] | None) -> Chose
     return Chosen(tuple(letters), rows, tuple(unsent), tuple(skipped))
 
 
-def go(ledger: Ledger, job: Job, route: Route, progress: Progress) -> Result:
+def go(ledger: Ledger, job: Job, route: Route, progress: Headway) -> Result:
     """Send a job's rows; when all are committed and counted, its letters go.
 
     Raises:

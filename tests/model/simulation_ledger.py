@@ -14,7 +14,7 @@ from common.ship_state import (
     ShipStateUnreadable,
 )
 from shipper.dead_letters import DeadLetter
-from shipper.ledger import Progress
+from shipper.progress import Progress
 from tests.model.simulation_mortality import Mortality
 from tests.model.simulation_spool import HISTORY
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shipper.backfill.courier import Ending, Progress, Route
+from shipper.backfill.courier import Ending, Headway, Route
 from shipper.backfill.requeue import choose, go
 from shipper.protocol.pacing import Delays
 from shipper.protocol.requests import Target
@@ -32,7 +32,7 @@ def requeue(life: History) -> None:
         chosen = choose(ledger, spool, None)
         now_us = life.device.clock.realtime_ns() // 1000
         job = ledger.jobs.create_for_letters(chosen.letters, chosen.unsent, now_us)
-        assert go(ledger, job, route, Progress()).ending is Ending.DONE
+        assert go(ledger, job, route, Headway()).ending is Ending.DONE
 
 
 @pytest.fixture(scope="module")

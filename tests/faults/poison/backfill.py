@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-from shipper.backfill.courier import Ending, Progress, Route
+from shipper.backfill.courier import Ending, Headway, Route
 from shipper.backfill.jobs import Job
 from shipper.backfill.requeue import choose, go
 from shipper.dead_letters import DeadLetter
@@ -92,7 +92,7 @@ class Requeue:
         return ending
 
     def _go(self, job: Job) -> Ending:
-        return go(self.ledger, job, self.route, Progress()).ending
+        return go(self.ledger, job, self.route, Headway()).ending
 
     def letters(self) -> list[DeadLetter]:
         """What is kept."""

@@ -12,7 +12,7 @@ from common.ship_state import Acknowledgement
 from common.spool.row import INDEX
 from shipper.backfill.adopt import Adopted, Result, begin, go, inspect, source_of
 from shipper.backfill.aside import NOTE_FILE
-from shipper.backfill.courier import Ending, Progress, Route
+from shipper.backfill.courier import Ending, Headway, Route
 from shipper.operate import Desk
 from shipper.protocol.limits import Limits
 from shipper.protocol.pacing import Delays
@@ -116,7 +116,7 @@ class Inherited:
             lambda: f"id-{next(self._ids)}",
         )
         with source_of(at, job) as source:
-            return go(at, job, source, route, Progress())
+            return go(at, job, source, route, Headway())
 
     def _old_life(self, bad: dict[int, str]) -> None:
         """Two epochs, the first rows acknowledged; then the content is put on another card."""

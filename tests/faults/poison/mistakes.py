@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from shipper.dead_letters import DeadLetter
-from shipper.ledger import Progress
+from shipper.progress import Progress
 from shipper.protocol.payload import Row, RowEncoder, Sending
 from tests.emulators.ingest.store import CommittedRow
 from tests.faults.poison.live import Live

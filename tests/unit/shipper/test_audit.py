@@ -23,7 +23,7 @@ from shipper.audit.finding import Finding, Level, named
 from shipper.audit.judge import judge
 from shipper.audit.text import EPOCHS_MAX, table
 from shipper.audit.told import Told, gap_row
-from shipper.ledger import Progress
+from shipper.progress import Progress
 from shipper.protocol.events import ChannelStatus
 from shipper.protocol.token import OffsetToken
 

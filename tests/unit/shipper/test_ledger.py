@@ -11,7 +11,8 @@ from common.errors import SpoolError
 from common.identity import Hardware, Install
 from common.ship_state import Acknowledgement, Mark, ShipStateUnreadable, read_ship_state
 from shipper.dead_letters import DeadLetter
-from shipper.ledger import Ledger, Progress, Settling
+from shipper.ledger import Ledger, Settling
+from shipper.progress import Progress
 from tests.tools.spools import opened, prepare_quickly
 
 INSTALL = Install("A1" * 8, Hardware("board", "card"))

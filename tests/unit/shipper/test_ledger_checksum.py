@@ -15,7 +15,8 @@ from common.database import SpoolCorrupt
 from common.identity import Hardware, Install
 from common.ship_progress import progress_crc
 from common.ship_state import Acknowledgement, Mark, ShipStateUnreadable, read_ship_state
-from shipper.ledger import Ledger, Progress, Settling
+from shipper.ledger import Ledger, Settling
+from shipper.progress import Progress
 from tests.tools.spools import opened, prepare_quickly
 
 INSTALL = Install("A1" * 8, Hardware("board", "card"))

@@ -11,8 +11,8 @@ from common.metrics import CollectorRegistry
 from common.notify import Notifier
 from common.ship_state import Acknowledgement
 from common.spool.reader import Backlog
-from shipper.ledger import Progress
 from shipper.metrics import CODES, ShipperMetrics, code_label
+from shipper.progress import Progress
 from shipper.protocol.requests import Operation
 from shipper.watch import Watch, Watched
 from tests.emulators.clock import ManualClock
