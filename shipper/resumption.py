@@ -28,7 +28,6 @@ class Resumption:
         anchored: whether the counters' base is known. If not, nothing is sent until the counters
             have stood still, and only then the base, the birth date and the doubt become durable
             together.
-        explained: whether the place follows from what this device stored; see ``Decision``.
         alarms: kind and text of what a person should know.
     """
 
@@ -39,7 +38,6 @@ class Resumption:
     in_doubt: Position = START
     in_doubt_mark: Mark | None = None
     anchored: bool = True
-    explained: bool = True
     alarms: tuple[tuple[str, str], ...] = ()
 
 
@@ -107,7 +105,6 @@ class Resumer:
             in_doubt,
             mark_of(lineage, in_doubt),
             start.anchored,
-            decision.explained,
             alarms,
         )
 

@@ -172,10 +172,7 @@ class Settlement:
         after, through = marks.acknowledged, marks.committed
         mark = progress.acknowledged
         place = mark and self._resumption.lineage.position(mark.epoch, mark.seq)
-        if not self._resumption.explained or through <= after:
-            # Of rows that a card took back and gave again, only gap rows may have arrived.
-            return True
-        if mark is not None and place != after:
+        if through <= after or (mark is not None and place != after):
             # The epoch of the stored place may be lost: its counters are of no place we know.
             return True
         stored = self._world.spool.count_between(None if after == START else after, through)

@@ -113,7 +113,7 @@ def reconcile(committed: str | None, known: Known) -> Decision:
     if place < known.acknowledged and not known.new_target:
         return _regressed(place, known)
     if place > epoch.end:
-        return _behind(epoch, Case.TAIL_LOST, max(epoch.end, known.acknowledged), known)
+        return _behind(epoch, Case.TAIL_LOST, Incident.TAIL_LOST, known)
     return _marked(Decision(Case.NORMAL, max(place, known.acknowledged)), None, known)
 
 
@@ -143,25 +143,21 @@ def _foreign_epoch(token: OffsetToken, known: Known) -> Decision:
         # The lost epoch began after this one, yet rows are stored in this one now: it must end
         # first.
         return _new_epoch(Case.BOOTS_LOST)
-    # A twin from our image, which no serial number tells from us, leaves such a token too, and then
-    # rows of the ancestor that it never had are not on the server: what is not acknowledged goes.
-    # An acknowledgement that the card took back with its epoch proves that the boots were ours.
-    cursor = known.acknowledged if known.acknowledged > START else ancestor.end
-    return _behind(ancestor, Case.BOOTS_LOST, cursor, known)
+    return _behind(ancestor, Case.BOOTS_LOST, Incident.BOOTS_LOST, known)
 
 
-def _behind(epoch: Epoch, case: Case, cursor: Position, known: Known) -> Decision:
-    """R3 and R4: go on after the cursor; what may be there all the same is flagged.
+def _behind(epoch: Epoch, case: Case, incident: Incident, known: Known) -> Decision:
+    """R3 and R4: go on behind the epoch that the token tells of, or what is acknowledged.
 
-    That are the rows of the epoch that the token tells of, and those that were sent in a later one:
-    where the serial numbers cannot tell two devices apart, the other one's token stands where ours
-    was, and does not say what came of them.
+    Never before its end: rows that are sent again move the token back, and if the card then takes
+    back that they were in doubt, nothing tells it any more. Rows that were sent in a later epoch
+    are flagged: where the serial numbers cannot tell two devices apart, the other one's token
+    stands where ours was, and does not say what came of them.
     """
+    cursor = max(epoch.end, known.acknowledged)
     sent = known.exposed or START
-    doubt = max(epoch.end, sent) if sent.order > epoch.order else epoch.end
-    incident = Incident.TAIL_LOST if case is Case.TAIL_LOST else Incident.BOOTS_LOST
-    in_doubt = doubt if doubt > cursor else START
-    return _marked(Decision(case, cursor, in_doubt, explained=False), incident, known)
+    doubt = sent if sent.order > epoch.order and sent > cursor else START
+    return _marked(Decision(case, cursor, doubt, explained=False), incident, known)
 
 
 def _regressed(place: Position, known: Known) -> Decision:

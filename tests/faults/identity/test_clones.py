@@ -131,17 +131,19 @@ def test_the_fate_of_a_twins_rows_is_in_doubt(cloud: Cloud) -> None:
     cloud.drain()
     verdict = cloud.verdict()
     assert verdict.broken == {}
-    assert verdict.copies == verdict.flagged >= 3
+    assert verdict.copies == verdict.flagged == 3
 
 
 @pytest.mark.parametrize("reboot", [False, True])
 def test_twins_from_an_image_of_a_running_device(cloud: Cloud, reboot: bool) -> None:
-    """The original goes on in the epoch that the twin's token names as an ended one: none is lost.
+    """The original goes on in the epoch that the twin's token names as an ended one.
 
-    What it had not acknowledged goes again, flagged: the token cannot tell whether it arrived.
+    The token would pass over its unsent rows of that epoch, but the server's counters do not show
+    them: nothing is acknowledged, trimmed or sent, an alarm tells, and every row is kept for a
+    person. Sending them again, flagged, would move the token back, and a card that lies could then
+    double rows without a flag.
     """
     first = original(cloud, EQUAL[0])
-    assert first.store is not None
     second = cloud.clone(first, "b", EQUAL[0])
     first.take(5)
     second.start().take(3)
@@ -152,11 +154,11 @@ def test_twins_from_an_image_of_a_running_device(cloud: Cloud, reboot: bool) -> 
     else:
         first.start_shipper()
     first.take(5)
-    cloud.drain(20_000)
+    cloud.run(900)
     verdict = cloud.verdict()
-    assert verdict.broken == {}
-    assert verdict.events["boots_lost"] + verdict.events["tail_lost"] >= 1
-    assert alarms(first, second)
+    assert verdict.doubled == ()
+    assert set(verdict.lost) <= {row.key for row in first.rows()}
+    assert first.watcher.counts["alarm imbalance"] >= 1
 
 
 @pytest.mark.parametrize(
