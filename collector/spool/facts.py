@@ -14,13 +14,11 @@ from common.database import Opener
 from common.identity import Epoch, Install, Lineage
 from common.ship_state import Acknowledgement
 from common.spool import tables
+from common.spool.readable import UNREADABLE
 from common.spool.schema import CLEAN_STOP_KEY, SALVAGE_KEY, STOPPED_AT_KEY
 
 _T = TypeVar("_T")
 _HEX: Final = re.compile("[0-9a-fA-F]{16}")
-
-UNREADABLE: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
-"""What reading a damaged file raises: SQLite itself does not check the types that it finds."""
 
 
 def read_facts(connection: sqlite3.Connection, path: Path) -> SpoolFacts:

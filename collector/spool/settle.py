@@ -28,6 +28,7 @@ from common.identity import Install
 from common.ship_state import ShipState, ShipStateUnreadable, read_ship_state
 from common.spool import tables
 from common.spool.prepare import version_of
+from common.spool.readable import UNREADABLE
 from common.spool.schema import CLEAN_STOP_KEY, SALVAGE_KEY, SPOOL_FILE, SPOOL_VERSION
 
 
@@ -152,7 +153,7 @@ def _facts(path: Path, means: Means, *, suspect: bool) -> SpoolFacts:
     try:
         with contextlib.closing(means.open_reader(path)) as connection:
             return fact_finding.read_facts(connection, path)
-    except fact_finding.UNREADABLE as error:
+    except UNREADABLE as error:
         if not suspect:
             return _facts(path, means, suspect=True)
         if not isinstance(error, sqlite3.Error):

@@ -124,16 +124,6 @@ class SpoolReader:
 
         return self._read("count_between", read)
 
-    def row_at(self, seq: int) -> StoredRow | None:
-        """The row with that seq, or ``None``."""
-
-        def read(connection: sqlite3.Connection) -> StoredRow | None:
-            found = connection.execute(SELECT_AFTER, (seq - 1, 1)).fetchall()
-            rows = self._rows(connection, found)
-            return rows[0] if rows and rows[0].seq == seq else None
-
-        return self._read("row_at", read)
-
     def backlog(self, after: Position | None) -> Backlog:
         """How much lies behind a position; costs one row and the list of epochs."""
 

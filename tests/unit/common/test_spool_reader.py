@@ -185,5 +185,3 @@ def test_rows_between_positions_are_counted(tmp_path: Path) -> None:
     assert reader.count_between(None, Position(2, 6)) == 6
     assert reader.count_between(Position(1, 2), Position(2, 5)) == 3
     assert len(keys(drain(SpoolReader(device.directory)))) == 6
-    assert reader.row_at(4) is not None
-    assert reader.row_at(99) is None
